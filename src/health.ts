@@ -128,11 +128,15 @@ export function healthOf(dependencies: HealthDependencies, detailed: boolean): H
 /** How old an anchor may be before that is a warning, in milliseconds. */
 const ANCHOR_MAY_BE = DAY;
 
-/** The last anchor: up to which entry, when it was recorded, and how old it is. Unknown while the log is being read. */
+/**
+ * The last anchor: up to which entry, when it was recorded, and how old it is. Unknown while the log is being read. Who
+ * hands anchors over may hold them back: so it is as old as what the fleet has signed, and not only as its entry.
+ */
 function anchorOf({ anchors, reading }: Projections, now: number) {
   const last = reading === undefined ? anchors.last() : undefined;
   if (last === undefined) return undefined;
-  const age_seconds = Math.max(0, Math.floor((now - Date.parse(last.at)) / SECOND));
+  const since = Math.min(Date.parse(last.at), Date.parse(last.time));
+  const age_seconds = Math.max(0, Math.floor((now - since) / SECOND));
   return { seq: last.anchored_seq, at: last.at, age_seconds };
 }
 

@@ -61,10 +61,14 @@ export class AnchorVerification {
    * Takes the notes in a text.
    * @param name of the text, for what is found wrong
    * @returns how many there are
-   * @throws RecorderError `invalid_request` for one that none of the keys has signed
+   * @throws RecorderError `invalid_request` for one that none of the keys has signed, and for a part of one
    */
   addNotes(name: string, text: string): number {
-    const notes = text.match(NOTE) ?? [];
+    // The line feed at the end is easily lost, and with it the last note, which says most.
+    const whole = text.endsWith('\n') ? text : `${text}\n`;
+    const notes = whole.match(NOTE) ?? [];
+    if (/^\u2014 /m.test(whole.replaceAll(NOTE, '\n')))
+      throw new RecorderError('invalid_request', `${name} has a line of a signature that belongs to no note`);
     for (const [at, note] of notes.entries()) {
       const place = `note ${at + 1} of ${name}`;
       try {

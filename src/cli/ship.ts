@@ -5,6 +5,7 @@ import { wholeNumber } from './filter-options.ts';
 import { FleetNotReachable } from '../ship/errors.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { writeJson, writeLines, writeNotice } from './terminal/output.ts';
+import { printable } from './terminal/printable.ts';
 
 interface Options {
   readonly fleet?: string;
@@ -161,11 +162,11 @@ async function enrolHere(options: Options, place: Place, signal: AbortSignal): P
   if (json) return writeJson(enrolment);
   const unit = 'secure-ai-incident-shipper.service';
   await writeLines([
-    `${enrolment.machine} is enrolled with ${enrolment.fleet}; key and tokens are in ${directory}`,
+    printable(`${enrolment.machine} is enrolled with ${enrolment.fleet}; key and tokens are in ${directory}`),
     '',
     'To the access file of the recorder (/etc/secure-ai/policy/incident-access.yaml) add:',
     '',
-    ...accessLines(enrolment),
+    ...accessLines(enrolment).map(printable),
     '',
     'Then:',
     '',

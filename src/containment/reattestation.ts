@@ -93,7 +93,7 @@ export class Reattestation {
    *   request stays pending; `illegal_transition` when no attestation is asked for; `not_found`, `gone`, `overloaded`,
    *   and what an append throws
    */
-  async request(id: string, caller: Caller, note?: string): Promise<IncidentRecord> {
+  async request(id: string, caller: Caller, note?: string, ifVersion?: number): Promise<IncidentRecord> {
     const { incidents, attestor } = this.#dependencies;
     if (attestor === undefined && incidents.actor(id).read().incident.recovery?.missing.includes('attest') === true) {
       throw new RecorderError('attestor_unavailable', NO_ATTESTOR);
@@ -103,7 +103,7 @@ export class Reattestation {
     }
     this.#waiting += 1;
     try {
-      const { record } = await incidents.actor(id).send({ type: 'request_attestation' }, { caller, note });
+      const { record } = await incidents.actor(id).send({ type: 'request_attestation' }, { caller, note, ifVersion });
       const { attestation, attested } = record.incident.recovery ?? {};
       if (attestation !== undefined) return await this.#outcome(id);
       if (attested !== undefined) return record;

@@ -116,6 +116,7 @@ export function shownLine(bytes: Buffer, reader: Reader): Buffer {
   if (event === 'incident.imported' && !reader.words) withholding.push(withoutClaimedErrors);
   if (REPORTING.has(event) && holdsRequest(bytes)) withholding.push(withoutRequest);
   if (TELLING.has(event) && !reader.words) withholding.push(withoutWords);
+  if (event === 'fleet.answered' && !reader.words) withholding.push(withoutAnsweredWords);
   if (!reader.evidence && (bytes.includes(EVIDENCE) || bytes.includes(REPEATS))) withholding.push(withoutReported);
   return withholding.length === 0 ? bytes : rewritten(bytes, withholding);
 }
@@ -172,6 +173,16 @@ function withoutWords({ data }: Entry): Withheld {
     ...(shown.receipt === receipt ? [] : ['receipt.body']),
   ];
   return { fields: shown, names };
+}
+
+/** The answer to a command of the fleet: to ask the attestor again, it says what that has said. */
+function withoutAnsweredWords({ data }: Entry): Withheld {
+  const { answer = {} } = data as { readonly answer?: JsonObject };
+  const { error, faults, ...rest } = answer;
+  const said = typeof error === 'string' ? withoutAnswer(error) : error;
+  const names = [...(said === error ? [] : ['answer.error']), ...(faults === undefined ? [] : ['answer.faults'])];
+  if (names.length === 0) return { fields: {}, names };
+  return { fields: { answer: { ...rest, ...(said === undefined ? {} : { error: said }) } }, names };
 }
 
 /** A quick look: whether a line may hold the key of a request. */

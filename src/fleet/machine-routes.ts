@@ -121,8 +121,10 @@ export function machineRoutes(dependencies: MachineRouteDependencies): readonly 
     const { status: answered, body } = await readJson(ctx.req, LONGEST_RESULT);
     if (!Number.isSafeInteger(answered) || Number(answered) < 100 || Number(answered) > 599)
       throw new RecorderError('invalid_request', 'status must be an HTTP status');
-    // 410: it has expired at the machine.
-    const state = Number(answered) < 400 ? 'done' : Number(answered) === 410 ? 'expired' : 'refused';
+    // 410: it has expired at the machine, or the incident has left the record there, which the body says.
+    const isArchived = Object.hasOwn(Object(body) as object, 'archived');
+    const isExpired = Number(answered) === 410 && !isArchived;
+    const state = Number(answered) < 400 ? 'done' : isExpired ? 'expired' : 'refused';
     const { rows } = await sql`
       UPDATE commands SET state = ${state}, status = ${Number(answered)}, result = ${JSON.stringify(body ?? null)},
         finished_at = coalesce(finished_at, clock_timestamp())

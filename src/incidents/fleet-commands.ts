@@ -2,18 +2,20 @@
  * What came of the commands of the fleet: each is carried out once, however often it comes, also over a restart.
  *
  * A command that changes something leaves its id in the entries that it writes. For one that is refused, or that finds
- * nothing to do, `fleet.answered` is written.
+ * nothing to do, `fleet.answered` is written; also where an entry is written before it is known what comes of it.
  */
 import type { AuditLog } from '../audit/log.ts';
 import { type Clock, timestamp } from '../clock.ts';
 import type { Caller } from '../domain/caller.ts';
 import type { JsonObject } from '../domain/entries.ts';
-import type { GivenCommand } from '../projections/fleet-commands.ts';
+import { ASKED, type GivenCommand } from '../projections/fleet-commands.ts';
 import type { Projections } from '../projections/projections.ts';
 import { KeyedLock } from './keyed-lock.ts';
 
 /** A longer answer is recorded with its message alone: in characters. */
 const LONGEST_ANSWER = 4096;
+
+const isSuccess = (status: number): boolean => status < 400;
 
 /** A command, as far as it is told from others. */
 export interface CommandName {
@@ -56,12 +58,14 @@ export class FleetCommands {
   }
 
   /**
-   * Records what a command was answered, unless an entry says so already.
+   * Records what a command was answered, unless an entry says as much already.
    * @param caller who has given it, with the command as its origin
    * @throws RecorderError like an append
    */
   async answered(name: CommandName, { command, about, status, body }: AnsweredCommand, caller: Caller): Promise<void> {
-    if (this.given(name) !== undefined) return;
+    const known = this.given(name)?.status;
+    if (known !== undefined && (known === status || (known !== ASKED && isSuccess(known) === isSuccess(status))))
+      return;
     const { log, clock } = this.#dependencies;
     const data = {
       ...caller,

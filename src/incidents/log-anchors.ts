@@ -65,7 +65,7 @@ export class LogAnchors {
     const own = seq > log.status.entries ? undefined : await this.#hashOf(seq);
     if (own !== hash) throw await this.#mismatch(anchor, own);
     const last = projections.current().anchors.last();
-    const why = last === undefined ? undefined : this.#isNeedless(anchor, note, last);
+    const why = last === undefined ? undefined : this.#isNeedless(anchor, last);
     if (why !== undefined) return { recorded: false, why };
     const range = await this.#rangeUpTo(seq, last, turn);
     const ownRoot = range?.root().toString('hex') ?? root;
@@ -108,10 +108,13 @@ export class LogAnchors {
   }
 
   /** Why an anchor is not recorded; undefined when it is to be. */
-  #isNeedless({ seq, time }: Anchor, note: string, last: AnchorOnRecord): string | undefined {
+  #isNeedless({ seq, time }: Anchor, last: AnchorOnRecord): string | undefined {
     const { clock, log } = this.#dependencies;
-    if (note === last.anchor) return 'this anchor is on record';
-    if (seq < last.anchored_seq || time < last.time) return 'a later anchor is on record';
+    // The note may have got a further signature: what the fleet has signed counts.
+    if (seq === last.anchored_seq && time === last.time) return 'this anchor is on record';
+    // Times are compared for the same entry only: the fleet's clock may have been ahead once.
+    if (seq < last.anchored_seq || (seq === last.anchored_seq && time < last.time))
+      return 'a later anchor is on record';
     const age = clock.now() - Date.parse(last.at);
     const entries = log.status.entries - last.seq;
     // A clock that was set back says nothing about its age.

@@ -64,19 +64,20 @@ export class Recoveries {
 
   /**
    * Records that a person says that the machine may be trusted again. To say it twice changes nothing.
+   * @param ifVersion the version that the incident must have; any when not given
    * @throws RecorderError `not_found`, `gone`, `illegal_transition` when that is not asked for, `forbidden` for who
    *   reported the incident, and what an append throws
    */
-  async acknowledge(id: string, caller: Caller, note?: string): Promise<void> {
-    await this.#dependencies.incidents.actor(id).send({ type: 'acknowledge_recovery' }, { caller, note });
+  async acknowledge(id: string, caller: Caller, note?: string, ifVersion?: number): Promise<void> {
+    await this.#dependencies.incidents.actor(id).send({ type: 'acknowledge_recovery' }, { caller, note, ifVersion });
   }
 
   /**
    * Records that the incident may be resolved without what is missing.
    * @throws RecorderError like `acknowledge`
    */
-  async waive(id: string, reason: string, caller: Caller): Promise<void> {
-    await this.#dependencies.incidents.actor(id).send({ type: 'waive_recovery', reason }, { caller });
+  async waive(id: string, reason: string, caller: Caller, ifVersion?: number): Promise<void> {
+    await this.#dependencies.incidents.actor(id).send({ type: 'waive_recovery', reason }, { caller, ifVersion });
   }
 
   /**

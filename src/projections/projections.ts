@@ -738,10 +738,8 @@ export class Projections {
   ): void {
     const { incident: id } = entry.data;
     if (isReport(entry)) this.#reports.follow(entry);
-    else {
-      this.#halfReopened.follow(entry);
-      this.#fleetCommands.follow(entry);
-    }
+    else this.#halfReopened.follow(entry);
+    this.#fleetCommands.follow(entry);
     const known = changes.get(id);
     const first = known === undefined ? (change?.before ?? this.#recordBefore(entry)) : known.before;
     const before = known?.now ?? first;

@@ -6,7 +6,7 @@
  * It does not judge commands either: the recorder checks the fleet's signature, and what the fleet may do.
  */
 import { setTimeout as wait } from 'node:timers/promises';
-import { MINUTE } from '../clock.ts';
+import { MINUTE, SECOND } from '../clock.ts';
 import { FleetRefused } from './errors.ts';
 import type { Fleet, WaitingCommand } from './fleet.ts';
 import type { LocalRecorder, RecorderAnswer } from './local-recorder.ts';
@@ -17,6 +17,8 @@ import type { ShipLog } from './ship-log.ts';
 const LONG_POLL = 25;
 /** How long to leave a fleet alone that has no commands to give, in milliseconds. */
 const WITHOUT_COMMANDS = 5 * MINUTE;
+/** The least time between two questions, in milliseconds: a fleet may answer at once that there is nothing, or the same. */
+const ASK_EVERY = SECOND / 2;
 const NOT_THERE: ReadonlySet<number> = new Set([404, 405, 501]);
 const PASSING: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
 
@@ -40,8 +42,10 @@ export class CommandRelay {
   async run(signal: AbortSignal): Promise<void> {
     const { say } = this.#options;
     for (;;) {
+      const due = performance.now() + ASK_EVERY;
       try {
         await persist(() => this.relay(LONG_POLL, signal), this.#failed, signal);
+        await wait(Math.max(0, due - performance.now()), undefined, { signal });
       } catch (error) {
         signal.throwIfAborted();
         say('info', 'the fleet has no commands for machines', { why: (error as Error).message });
@@ -94,6 +98,9 @@ export class CommandRelay {
         await fleet.result(id, answer, signal);
       } catch (error) {
         if (!(error instanceof FleetRefused) || PASSING.has(error.status)) throw error;
+        // Without a result the fleet would give the command again and again.
+        const short = error.status === 413 ? shortened(answer) : answer;
+        if (short !== answer) return this.#report(id, short, signal);
         // It has a result already, or is not known any more: to send it again would not help.
         say('warn', 'the fleet does not take the result of a command', { id, why: error.message });
       }
@@ -107,6 +114,22 @@ export class CommandRelay {
     if (error instanceof FleetRefused && NOT_THERE.has(error.status)) throw error;
     this.#options.say('warn', 'the fleet can’t be asked for commands', { why: (error as Error).message });
   };
+}
+
+/** What a short result keeps of the answer to a command. */
+const KEPT = ['id', 'state', 'version', 'error'] as const;
+const LONGEST_KEPT = 1024;
+
+/** A result that any fleet takes: of the answer, which may be an incident with long evidence, what it comes to. */
+function shortened(answer: RecorderAnswer): RecorderAnswer {
+  const body = (answer.body ?? {}) as Readonly<Record<string, unknown>>;
+  if (body.shortened === true) return answer;
+  const kept = KEPT.flatMap((name): (readonly [string, string | number])[] => {
+    const value = body[name];
+    if (typeof value === 'string') return [[name, value.slice(0, LONGEST_KEPT)]];
+    return typeof value === 'number' ? [[name, value]] : [];
+  });
+  return { status: answer.status, body: { ...Object.fromEntries(kept), shortened: true } };
 }
 
 /** The recorder did not take the command, and may take it later. */

@@ -147,11 +147,23 @@ function makeDirectory(directory: string): void {
   if ((mode & 0o022) !== 0) chmodSync(directory, CLOSED_DIRECTORY);
 }
 
+/**
+ * What is in a file of an enrolment before this one.
+ * @throws RecorderError `config` where somebody else may know it, or has put it there
+ */
+function readOwn(path: string): string {
+  const { uid, mode } = statSync(path);
+  if (uid !== process.geteuid!() || (mode & 0o077) !== 0) {
+    throw new RecorderError('config', `${path} is not closed to others, or belongs to user ${uid}: remove it`);
+  }
+  return readFileSync(path, 'utf8');
+}
+
 /** The public half of the machine's key (Ed25519), as base64 of its SPKI; makes the pair when there is none. */
 async function machineKey(path: string): Promise<string> {
   let key: KeyObject;
   if (existsSync(path)) {
-    key = createPrivateKey(readFileSync(path));
+    key = createPrivateKey(readOwn(path));
   } else {
     key = generateKeyPairSync('ed25519').privateKey;
     await replaceFile(path, key.export({ type: 'pkcs8', format: 'pem' }), SECRET);
@@ -161,7 +173,7 @@ async function machineKey(path: string): Promise<string> {
 
 /** The secret in a file; makes one when there is none. */
 async function secretIn(path: string): Promise<string> {
-  if (existsSync(path)) return readFileSync(path, 'utf8').trim();
+  if (existsSync(path)) return readOwn(path).trim();
   const secret = randomBytes(TOKEN_LENGTH).toString('base64url');
   await replaceFile(path, `${secret}\n`, SECRET);
   return secret;

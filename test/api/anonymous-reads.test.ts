@@ -134,6 +134,22 @@ describe('the words of a service', () => {
     it(`are left out of "${JSON.stringify(text)}"`, () => expect(withoutAnswer(text)).to.equal(shown));
   }
 
+  it('are left out of the answer to a command of the fleet', () => {
+    const shown = (answer: object, words = false): object => {
+      const data = { seq: 1, fleet_command: 'CMD-1', command: 'reattest', status: 409, answer };
+      const entry = { timestamp: '2026-11-22T07:12:00.000Z', event: 'fleet.answered', data };
+      return JSON.parse(shownLine(Buffer.from(JSON.stringify(entry)), { words, evidence: true }).toString()).data;
+    };
+    const refused = { error: 'the machine could not be attested: a word', faults: ['a word'], state: 'open' };
+    expect(shown(refused)).to.deep.include({
+      answer: { state: 'open', error: 'the machine could not be attested' },
+      withheld: ['answer.error', 'answer.faults'],
+    });
+    expect(shown(refused, true)).to.deep.include({ answer: refused });
+    const stale = { error: 'the incident is at version 1, not 7', version: 1 };
+    expect(shown(stale)).to.deep.include({ answer: stale }).and.to.not.have.property('withheld');
+  });
+
   it('are not missed by the check of a range in the console: it only proves the linkage then', async () => {
     const data = { seq: 1, error: 'answered 422: a word' };
     const entry = {

@@ -140,6 +140,18 @@ describe('a log that has anchors', () => {
     expect((await verify()).damage?.reason).to.match(/: its seq is another than was signed$/);
   });
 
+  it('leaves out no note, also the last one whose end is cut', () => {
+    notary = new Notary();
+    const hashes = { log: 'a1'.repeat(32), hash: 'b2'.repeat(32), seq: 1 };
+    const [first, last] = [notary.note(hashes), notary.note({ ...hashes, time: TIME })];
+    const anchors = new AnchorVerification([notary.signer]);
+    expect(anchors.addNotes('notes', `${first}\n${last.trimEnd()}`)).to.equal(2);
+    expect(() => anchors.addNotes('notes', `${first}\n${last.replace('\n\n', '\n')}`)).to.throw(
+      RecorderError,
+      'belongs to no note',
+    );
+  });
+
   it('refuses notes that are none, or not of the fleet', () => {
     const anchors = new AnchorVerification([notary.signer]);
     expect(anchors.addNotes('notes', 'no note')).to.equal(0);

@@ -190,6 +190,13 @@ describe('the routes for machines', () => {
     expect((await ask('POST', path, { body: result, token })).status).to.equal(204);
     const row = await fleet.db.selectFrom('commands').select(['state', 'status']).executeTakeFirst();
     expect(row).to.deep.equal({ state: 'refused', status: 409 });
+    for (const [body, state] of [
+      [{ error: 'it is in the archive', archived: { first_seq: 1, last_seq: 9 } }, 'refused'],
+      [{ error: 'the command has expired' }, 'expired'],
+    ] as const) {
+      await ask('POST', path, { body: { status: 410, body }, token });
+      expect(await fleet.db.selectFrom('commands').select('state').executeTakeFirst()).to.deep.equal({ state });
+    }
     expect((await ask('GET', '/api/v1/machines/o1/commands', { token })).body).to.deep.equal([]);
     expect((await ask('POST', '/api/v1/machines/o1/commands/CMD-2/result', { body: result, token })).status).to.equal(
       404,

@@ -7,7 +7,7 @@ import { HOUR, SECOND, timestamp } from '../../src/clock.ts';
 import type { Caller } from '../../src/domain/caller.ts';
 import { RecorderError } from '../../src/errors.ts';
 import { LogAnchors } from '../../src/incidents/log-anchors.ts';
-import { newSigner } from '../../src/signed-note.ts';
+import { newSigner, signNote } from '../../src/signed-note.ts';
 import { draft } from '../support/audit-log.ts';
 import { MACHINE, Notary } from '../support/notary.ts';
 import { Recording } from '../support/recording.ts';
@@ -112,6 +112,23 @@ describe('the anchors of the log', () => {
       why: 'a later anchor is on record',
     });
     expect(await record(notary.note({ time: '2026-11-22T07:00:00.000Z' }))).to.include({ recorded: false });
+  });
+
+  it('are not recorded twice when somebody has added a signature', async () => {
+    await record(notary.note());
+    recording.clock.milliseconds += 2 * HOUR;
+    const added = signNote('a text\n', newSigner('somebody')).split('\n\n')[1]!;
+    expect(await record(`${notary.note()}${added}`)).to.deep.equal({
+      recorded: false,
+      why: 'this anchor is on record',
+    });
+  });
+
+  it('are recorded after one from a clock that was ahead', async () => {
+    await record(notary.note({ time: '2099-01-01T00:00:00.000Z' }));
+    recording.clock.milliseconds += HOUR;
+    await write(1);
+    expect(await record(notary.note())).to.include({ recorded: true });
   });
 
   it('are recorded after the clock was set back', async () => {

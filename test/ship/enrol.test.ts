@@ -1,5 +1,5 @@
 import { createHash, createPublicKey, verify, sign } from 'node:crypto';
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { FleetRefused } from '../../src/ship/errors.ts';
@@ -65,6 +65,18 @@ describe('the enrolment', () => {
     expect(second!.public_key).to.equal(first!.public_key);
     expect(second!.token_sha256).to.not.equal(first!.token_sha256);
     expect(readFileSync(join(directory, 'fleet-token'), 'utf8')).to.not.equal(before);
+  });
+
+  it('takes no secret that others may have put there or read', async () => {
+    mkdirSync(directory, { mode: 0o770 });
+    chmodSync(directory, 0o770);
+    for (const name of ['machine-key.pem', 'fleet-token.new', 'recorder-token']) {
+      writeFileSync(join(directory, name), 'a token that others know\n', { mode: 0o640 });
+      const error = (await enrol(options).catch((fault: unknown) => fault)) as Error;
+      expect(error.message, name).to.include(`${name} is not closed to others`);
+      rmSync(join(directory, name));
+    }
+    expect(fleet.enrolments).to.deep.equal([]);
   });
 
   it('keeps the token in force when the fleet refuses', async () => {

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
 import { Shipper, type ShipperOptions } from '../../src/ship/shipper.ts';
 import { eventually } from '../support/eventually.ts';
@@ -238,6 +239,25 @@ describe('the shipper', () => {
     start();
     await eventually(() => fleet.results.length === 1);
     expect(recorder.commands).to.deep.equal(['note 1', 'note 1', 'note 1']);
+  });
+
+  it('does not ask again at once when the fleet gives the same command again, whose result it does not keep', async () => {
+    fleet.keepsResults = false;
+    fleet.commands.push({ id: 'CMD-1', command: 'note 1' });
+    start();
+    await eventually(() => fleet.results.length === 2);
+    await wait(600);
+    expect(fleet.results.length).to.be.within(2, 4);
+  });
+
+  it('sends a short result to a fleet that finds it too long', async () => {
+    fleet.longestResult = 1000;
+    fleet.commands.push({ id: 'CMD-1', command: 'note 1' });
+    const body = { id: 'INC-1', state: 'contained', version: 4, evidence: 'x'.repeat(2000) };
+    recorder.answer = () => [200, { status: 200, body }];
+    await once();
+    const short = { id: 'INC-1', state: 'contained', version: 4, shortened: true };
+    expect(fleet.results).to.deep.equal([{ id: 'CMD-1', status: 200, body: short }]);
   });
 
   it('tells the fleet when the recorder does not answer', async () => {

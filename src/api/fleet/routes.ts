@@ -45,6 +45,9 @@ const FLEET_COMMANDS: Readonly<Record<string, string>> = {
 /** Those that are a recovery: a person at the machine does it, unless the policy says otherwise. */
 const RECOVERIES: ReadonlySet<string> = new Set(['acknowledge_recovery', 'reattest', 'waive_recovery']);
 
+/** Those that engage or release the actions of a rule, besides those that name one. */
+const TOUCHING: ReadonlySet<string> = new Set(['contain', 'resolve', 'reopen', 'report']);
+
 /** How many answers are kept as they were, and how long in characters; others are made again from what is on record. */
 const MOST_ANSWERS = 64;
 const LONGEST_ANSWER = 16 * 1024;
@@ -96,7 +99,7 @@ export const fleetRoutes = (dependencies: FleetDependencies, admissions: Admissi
         const { id } = command;
         const name = { id, key: command.idempotency_key };
         const { status, body } = await dependencies.fleetCommands.alone(name, async () => {
-          const known = answers.get(id) ?? givenBefore(command, dependencies);
+          const known = answers.get(id) ?? (await givenBefore(command, dependencies));
           if (known !== undefined) return known;
           requireCurrent(command, dependencies.clock.now());
           const route = routeOf(command, trust, routes);
@@ -142,17 +145,20 @@ function routeOf(
 }
 
 /** What a command was answered before; undefined when it is new. */
-function givenBefore(
+async function givenBefore(
   { id, idempotency_key: key }: FleetCommand,
-  { fleetCommands, incidents }: FleetDependencies,
-): Answer | undefined {
+  { fleetCommands, incidents, silences }: FleetDependencies,
+): Promise<Answer | undefined> {
   const given = fleetCommands.given({ id, key });
   if (given === undefined) return undefined;
   const { status, incident, answer } = given;
   if (answer !== undefined) return { status, body: answer };
   // As it is now: the answer said how it was.
-  const document = incident === undefined ? undefined : incidents.get(incident);
-  return { status, body: document === undefined ? { repeated: true } : (JSON.parse(document.json) as object) };
+  if (incident === undefined) return { status, body: { repeated: true } };
+  const document = incidents.get(incident);
+  if (document !== undefined) return { status, body: JSON.parse(document.json) as object };
+  const silence = (await silences.list()).find((one) => one.id === incident);
+  return { status, body: silence ?? { repeated: true } };
 }
 
 /**
@@ -212,10 +218,17 @@ async function answered(inner: Context, request: () => Promise<void>): Promise<A
     const { status, body } = inner.response;
     return { status, body: JSON.parse(String(body)) as unknown };
   } catch (error) {
-    if (!(error instanceof RecorderError) || error.status >= 500 || error.status === 429) throw error;
+    if (!(error instanceof RecorderError) || mayPass(error)) throw error;
     return { status: error.status, body: { error: error.message, ...error.fields } };
   }
 }
+
+/**
+ * Whether the same command may be carried out later. That there is no attestor to ask is an answer: the request is on
+ * record, or never will be, and the commands behind this one must not wait for it.
+ */
+const mayPass = ({ code, status }: RecorderError): boolean =>
+  code !== 'attestor_unavailable' && (status >= 500 || status === 429);
 
 /** @throws RecorderError `forbidden` for what must be done at the machine, and for actions that are not the fleet's */
 function requireFromAfar(
@@ -236,7 +249,12 @@ function requireFromAfar(
     }
   }
   if (actions === undefined) return;
-  const ofIncident = incident === undefined ? ofReport(command, body, policy) : incidents.actionsOf(incident.id);
+  const ofIncident =
+    incident === undefined
+      ? ofReport(command, body, policy)
+      : command === 'reopen'
+        ? ofReopened(incident, policy)
+        : incidents.actionsOf(incident.id);
   const touched = touchedBy(command, body, ofIncident);
   const broken = touched.filter((action) => !actions.includes(action as ContainmentAction));
   if (broken.length === 0) return;
@@ -254,6 +272,15 @@ const ofReport = (
     ? rules[body.class as IncidentClass].actions
     : [];
 
+/** The actions that the incident engages which takes a resolved one up again: at once, or none until a person says so. */
+const ofReopened = (
+  incident: Pick<Incident, 'class'>,
+  { current: { rules } }: FleetDependencies['policy'],
+): readonly ContainmentAction[] => {
+  const { auto_contain, actions } = rules[incident.class];
+  return auto_contain ? actions : [];
+};
+
 /** The actions that a command engages or releases. */
 function touchedBy(
   command: string,
@@ -261,7 +288,7 @@ function touchedBy(
   ofIncident: readonly ContainmentAction[],
 ): readonly string[] {
   if (command === 'release' || command === 'retry') return typeof body.action === 'string' ? [body.action] : [];
-  if (command !== 'contain' && command !== 'resolve' && command !== 'report') return [];
+  if (!TOUCHING.has(command)) return [];
   return ofIncident.filter((action) => action !== 'log_alert');
 }
 

@@ -11,7 +11,10 @@ import { RawLineReader } from '../../audit/raw-lines.ts';
 import { type Clock, SECOND } from '../../clock.ts';
 import { RecorderError } from '../../errors.ts';
 
-/** Each may take most of what the disk gives. */
+/**
+ * Each may take most of what the disk gives. Those who ship the log have as many places of their own: no other reader
+ * keeps them out.
+ */
 const MOST_READERS = 2;
 /** The least time between two reads at the end of the log, in milliseconds: reports come before their readers. */
 const READ_EVERY = 100;
@@ -43,6 +46,8 @@ export interface WantedLines {
 }
 
 export interface LogReaderRights {
+  /** Whether they ship the log. */
+  readonly isShipper: boolean;
   /** Awaited before each read. */
   readonly turn: () => Promise<void>;
   /** Whether they may still read: their token may have lost its role. */
@@ -101,7 +106,8 @@ export class LogStreams {
   async open(response: ServerResponse, wanted: WantedLines, rights: LogReaderRights): Promise<void> {
     this.requireFrom(wanted.from);
     if (this.#closed) throw new RecorderError('stopping', 'the service is stopping');
-    if (this.#readers.size >= MOST_READERS) {
+    const others = [...this.#readers].filter((reader) => reader.isShipper === rights.isShipper);
+    if (others.length >= MOST_READERS) {
       throw new RecorderError('overloaded', `${MOST_READERS} others read the log; try again later`);
     }
     // It would never be seen to close.
@@ -162,6 +168,10 @@ class Reader {
     this.#beatEvery = beatEvery;
     this.#patience = patience;
     response.on('drain', () => this.#resume()).once('close', () => this.#resume());
+  }
+
+  get isShipper(): boolean {
+    return this.#rights.isShipper;
   }
 
   /** The `seq` of the entry that is sent next. */

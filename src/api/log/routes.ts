@@ -2,6 +2,7 @@ import type { Role } from '../../../machines/vocabulary.ts';
 import { signed } from '../../domain/caller.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
+import { admittedIn } from '../middleware/authentication.ts';
 import { hasRole } from '../middleware/read-access.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
 import { callerOf } from '../request/caller.ts';
@@ -43,7 +44,8 @@ export const logRoutes = (
         return;
       }
       const isEntitled = (): boolean => hasRole(access, ctx, LOG_READERS);
-      await logStreams.open(ctx.res, wanted, { turn: turnsOf(ctx.req), isEntitled });
+      const isShipper = admittedIn(ctx).role === 'anchor';
+      await logStreams.open(ctx.res, wanted, { turn: turnsOf(ctx.req), isEntitled, isShipper });
       // Koa would check whether the stream is a Response of fetch, and load fetch for that: 15 MB.
       ctx.respond = false;
     },

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import type { ZodOpenApiPathsObject } from 'zod-openapi';
 import type { RecoveryStatus } from '../../incidents/recoveries.ts';
+import { ifMatch } from '../incidents/commands.openapi.ts';
 import { nextTransitions } from '../incidents/incident.openapi.ts';
 import { described, meaning, named } from '../openapi/described.ts';
 import { EXAMPLE_INCIDENT } from '../openapi/examples.ts';
@@ -47,6 +48,8 @@ const query = queryOf(statusSchema, {
   incident_id: 'The recovery of this incident only, also when it is complete.',
   after: { description: 'The place behind which the page begins: `Link` has it.', override: { type: 'integer' } },
 });
+
+const header = z.object({ 'If-Match': ifMatch });
 
 const done = (status: string) => z.object({ status: z.literal(status) });
 
@@ -150,10 +153,11 @@ export const recoveryPaths: ZodOpenApiPathsObject = {
       description:
         'For the role `recovery`, and not for who reported the incident. To say it again changes nothing. With the shared ' +
         'service token nobody can be told apart: then it is taken, and kept as claimed.',
+      requestParams: { header },
       requestBody: requestBody(acknowledgeBody, { incident_id: EXAMPLE_INCIDENT.id, operator: 'ada' }),
       responses: {
         200: response('It is on record.', done('acknowledged'), { status: 'acknowledged' }),
-        ...refusals(400, 404, 410, 413, 415, 503),
+        ...refusals(400, 404, 410, 412, 413, 415, 503),
         409: NOT_ASKED_FOR,
       },
     },
@@ -166,6 +170,7 @@ export const recoveryPaths: ZodOpenApiPathsObject = {
       description:
         'The recorder asks the attestor itself, and this waits for the outcome, up to 40 seconds. The request is on record ' +
         'first: after a crash, and while the attestor can’t be reached (503), it is asked again for a day.',
+      requestParams: { header },
       requestBody: requestBody(reattestBody, { incident_id: EXAMPLE_INCIDENT.id }),
       responses: {
         200: response('The machine is proved, for the incident as it is.', attested, {
@@ -175,7 +180,7 @@ export const recoveryPaths: ZodOpenApiPathsObject = {
           attestation_evidence: EXAMPLE_EVIDENCE,
           recovery_complete: true,
         }),
-        ...refusals(400, 404, 410, 413, 415, 503),
+        ...refusals(400, 404, 410, 412, 413, 415, 503),
         409: response('What was wrong with the answer of the attestor; or no attestation is asked for.', notAskedFor, {
           error: 'the machine could not be attested: tpm_quote_verified is not true',
           faults: ['tpm_quote_verified is not true'],
@@ -189,10 +194,11 @@ export const recoveryPaths: ZodOpenApiPathsObject = {
       tags: ['recovery'],
       summary: 'Let an incident be resolved without what is missing',
       description: 'For the role `admin`. It is recorded with its reason, and raises an alert.',
+      requestParams: { header },
       requestBody: requestBody(waiveBody, { incident_id: EXAMPLE_INCIDENT.id, reason: 'The attestor is gone' }),
       responses: {
         200: response('It is on record.', done('waived'), { status: 'waived' }),
-        ...refusals(400, 404, 410, 413, 415, 503),
+        ...refusals(400, 404, 410, 412, 413, 415, 503),
         409: NOT_ASKED_FOR,
       },
     },

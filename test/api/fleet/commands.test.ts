@@ -133,6 +133,27 @@ describe('commands of the fleet', () => {
     expect(entriesOf('incident.noted')).to.have.length(1);
   });
 
+  it('that open an incident or add a silence name it again after a restart, and open and report no other', async () => {
+    const report = { class: 'prompt_injection', action: 'freeze_agent', description: 'a worm', dedup_key: 'ACT-1' };
+    const id = await reported();
+    await give('resolve', { id });
+    const until = new Date(Date.now() + 3_600_000).toISOString();
+    const silence = { source: ['tool-firewall'], until, reason: 'a test' };
+    const commands = { report, reopen: { id }, silence };
+    const notes = Object.entries(commands).map(([command, body]) => notary.command(command, body));
+    const first = [];
+    for (const note of notes) first.push((await hand(note)).json);
+    expect(first.map(({ status }) => status)).to.deep.equal([201, 201, 201]);
+    expect(entriesOf('fleet.answered')).to.have.length(0);
+    await service.stop();
+    await start();
+    for (const [index, note] of notes.entries()) {
+      const { status, body } = (await hand(note)).json;
+      expect([status, body.id]).to.deep.equal([201, first[index].body.id]);
+    }
+    expect(entriesOf('incident.recurred')).to.have.length(0);
+  });
+
   it('stay refused when they were, also over a restart and when they would be possible now', async () => {
     const id = await reported();
     const note = notary.command('acknowledge', { id }, { expected_version: 7 });
@@ -234,6 +255,48 @@ describe('commands of the fleet', () => {
     expect((await give('acknowledge', { id: airlock })).status).to.equal(200);
   });
 
+  it('take up again no incident whose rule contains at once with an action that is not the fleet’s', async () => {
+    const [agent, burst] = [await reported({ class: 'prompt_injection' }), await reported()];
+    for (const id of [agent, burst]) expect((await give('resolve', { id })).status).to.equal(200);
+    access({ actions: ['disable_airlock'] });
+    await service.reload();
+    const refused = await give('reopen', { id: agent });
+    expect([refused.status, refused.body.actions]).to.deep.equal([403, ['disable_airlock']]);
+    expect((await service.get('/api/v1/containment')).json.freeze_agent.engaged).to.equal(false);
+    // Its rule waits for a person.
+    expect((await give('reopen', { id: burst })).status).to.equal(201);
+  });
+
+  it('say that the attestor can’t be asked, also over a restart, and keep no other command waiting', async () => {
+    writeFileSync(
+      policy,
+      'version: 1\nrules: { prompt_injection: { recovery: { attest: true, from_fleet: true } } }\n',
+    );
+    await service.stop();
+    const token = join(home.directory, 'attestor.token');
+    writeFileSync(token, `${'t'.repeat(40)}\n`, { mode: 0o600 });
+    const env = {
+      CONTAINMENT_POLICY_PATH: policy,
+      RUNTIME_ATTESTOR_URL: 'http://127.0.0.1:1',
+      RUNTIME_ATTESTOR_TOKEN_PATH: token,
+      ATTESTATION_HMAC_KEY_PATH: token,
+    };
+    service = await LocalService.start(home, { env });
+    const incident_id = await reported({ class: 'prompt_injection' });
+    const stale = await give('reattest', { incident_id }, { role: 'recovery', expected_version: 9 });
+    expect(stale.status).to.equal(412);
+    const note = notary.command('reattest', { incident_id }, { role: 'recovery' });
+    const first = await hand(note);
+    expect([first.status, first.json.status], first.text).to.deep.equal([200, 503]);
+    expect(first.json.body.error).to.include('the attestor can');
+    expect(entriesOf('recovery.attestation_requested')).to.have.length(1);
+    expect(entriesOf('fleet.answered').at(-1).data).to.include({ command: 'reattest', status: 503 });
+    await service.stop();
+    service = await LocalService.start(home, { env });
+    expect((await hand(note)).json).to.deep.equal(first.json);
+    expect(entriesOf('fleet.answered')).to.have.length(2);
+  });
+
   it('do no recovery that asks for a person at the machine, unless the policy says so', async () => {
     const rule = (more: string): string =>
       `version: 1\nrules: { prompt_injection: { recovery: { acknowledge: true${more} } } }\n`;
@@ -250,6 +313,13 @@ describe('commands of the fleet', () => {
     expect([resolve.status, resolve.body.missing]).to.deep.equal([409, ['acknowledge']]);
     writeFileSync(policy, rule(', from_fleet: true'));
     await service.reload();
+    for (const [command, more, role] of [
+      ['acknowledge_recovery', {}, 'recovery'],
+      ['waive_recovery', { reason: 'x' }, 'admin'],
+    ] as const) {
+      const stale = await give(command, { incident_id: id, ...more }, { role, expected_version: 9 });
+      expect(stale.status, command).to.equal(412);
+    }
     expect((await acknowledge()).status).to.equal(200);
     expect((await give('resolve', { id }, { role: 'recovery' })).body.state).to.equal('resolved');
     const [entry] = entriesOf('recovery.acknowledged');

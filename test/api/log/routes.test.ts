@@ -205,6 +205,16 @@ describe('GET /api/v1/log', () => {
     while ((await ask(server, PATH, BY_TOKEN)).status !== 200) await new Promise(setImmediate);
   });
 
+  it('has places of their own for those who ship it', async () => {
+    await begin(1);
+    roles = ['auditor'];
+    await follow();
+    await follow();
+    expect((await ask(server, PATH, BY_TOKEN)).status).to.equal(503);
+    roles = ['anchor', 'auditor'];
+    expect((await follow()).response.statusCode).to.equal(200);
+  });
+
   it('ends when its reader may not read any more', async () => {
     await begin(1, { beatEvery: 20 });
     const follower = await follow();

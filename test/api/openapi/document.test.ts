@@ -140,6 +140,7 @@ const recover =
   async (subject) => {
     const { send, report } = subject;
     await withRecovery(subject, async (incident_id) => {
+      await send('', { body: { incident_id, ...more }, headers: { 'If-Match': '"17"' } });
       const { json } = await send('', { body: { incident_id, operator: 'ada', ...more } });
       expect(json).to.deep.include(answer);
     });

@@ -30,6 +30,10 @@ export class TestFleet extends TestServer {
   /** Is asked after a batch was stored: true cuts the answer. */
   cutsAnswer: () => boolean = () => false;
   wantsPolicy = false;
+  /** Whether a command that has a result is not given again. */
+  keepsResults = true;
+  /** In bytes. */
+  longestResult = Infinity;
   divergences = 0;
 
   /** The lines of the history that goes on. */
@@ -59,8 +63,9 @@ export class TestFleet extends TestServer {
         return this.#giveCommands(Number(url.searchParams.get('wait')), response);
       case 'POST commands/C/result': {
         const id = rest!.split('/')[1]!;
+        if (body.length > this.longestResult) return json(response, 413, { error: 'too long' });
         this.results.push({ id, ...(JSON.parse(body.toString()) as { status: number; body: unknown }) });
-        this.commands.splice(this.commands.findIndex((one) => one.id === id) >>> 0, 1);
+        if (this.keepsResults) this.commands.splice(this.commands.findIndex((one) => one.id === id) >>> 0, 1);
         return void response.writeHead(204).end();
       }
       default:

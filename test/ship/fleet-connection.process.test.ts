@@ -1,0 +1,67 @@
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { FleetConnection } from '../../src/ship/fleet-connection.ts';
+import { needs } from '../faults/support/needs.ts';
+import { temporaryDirectories } from '../support/temporary-directory.ts';
+
+const VARIABLE = 'NODE_TLS_REJECT_UNAUTHORIZED';
+
+describe('the connection to the fleet', () => {
+  needs('openssl');
+  const directory = temporaryDirectories();
+  const seen: (string | undefined)[] = [];
+  let server: Server;
+  let at: string;
+  let url: string;
+
+  before(async () => {
+    at = directory();
+    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
+    const name = ['-subj', '/CN=fleet', '-addext', 'subjectAltName=IP:127.0.0.1'];
+    const made = ['req', '-x509', ...key, '-keyout', 'key.pem', '-out', 'cert.pem', ...name];
+    execFileSync('openssl', made, { cwd: at, stdio: 'ignore' });
+    writeFileSync(join(at, 'token'), 'the token of the machine\n');
+    const [privateKey, cert] = ['key.pem', 'cert.pem'].map((file) => readFileSync(join(at, file)));
+    server = createServer({ key: privateKey, cert }, ({ headers }, response) => {
+      seen.push(headers.authorization);
+      response.end('{}');
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  });
+  after(() => server.close());
+  afterEach(() => {
+    Reflect.deleteProperty(process.env, VARIABLE);
+    seen.splice(0);
+  });
+
+  const ask = async (caPath?: string): Promise<unknown> => {
+    const connection = new FleetConnection({ url, tokenPath: join(at, 'token'), caPath });
+    const { signal } = new AbortController();
+    try {
+      return (await connection.send({ method: 'GET', path: '/', patience: 5000, signal })).status;
+    } catch (error) {
+      return (error as Error).message;
+    } finally {
+      connection.close();
+    }
+  };
+
+  it('shows the token to the fleet of the certificate', async () => {
+    expect(await ask(join(at, 'cert.pem'))).to.equal(200);
+    expect(seen).to.deep.equal(['Bearer the token of the machine']);
+  });
+
+  it('shows it to nobody else, whatever the environment says', async () => {
+    expect(await ask()).to.include('no answer from the fleet');
+    process.env[VARIABLE] = '0';
+    expect(await ask()).to.include('no answer from the fleet');
+    expect(seen).to.deep.equal([]);
+  });
+});
