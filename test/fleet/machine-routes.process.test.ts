@@ -142,6 +142,39 @@ describe('the routes for machines', () => {
     expect((await ask('PUT', entries('f2', quiet), { body: quiet.body(1), token: other })).status).to.equal(200);
   });
 
+  it('counts what it refuses, too', async function () {
+    this.timeout(60_000);
+    const small = await engine.fleet({ quota: { entriesPerSecond: 1e6, bytesPerSecond: 100_000 } });
+    const usual = fleet;
+    fleet = small;
+    try {
+      const token = await enrolled('r1');
+      const path = entries('r1', new MachineLog('r1'));
+      expect((await ask('PUT', path, { body: Buffer.alloc(2_100_000, 'x'), token })).status).to.equal(409);
+      expect((await ask('PUT', path, { body: Buffer.from('x'), token })).status).to.equal(429);
+      const other = await enrolled('r2');
+      const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024));
+      const headers = { 'content-encoding': 'gzip' };
+      const bombed = entries('r2', new MachineLog('r2'));
+      expect((await ask('PUT', bombed, { body: bomb, headers, token: other })).status).to.equal(413);
+      expect((await ask('PUT', bombed, { body: bomb, headers, token: other })).status).to.equal(429);
+    } finally {
+      fleet = usual;
+      await small.stop();
+    }
+  });
+
+  it('has a machine ask for commands a few times at once, and others unharmed', async () => {
+    const [token, other] = [await enrolled('w1'), await enrolled('w2')];
+    const poll = (machine: string, of: string): Promise<Answer> =>
+      ask('GET', `/api/v1/machines/${machine}/commands?wait=1`, { token: of });
+    const answers = await Promise.all([...Array.from({ length: 6 }, () => poll('w1', token)), poll('w2', other)]);
+    const statuses = answers.map(({ status }) => status);
+    expect(statuses.at(-1)).to.equal(200);
+    expect(statuses.slice(0, 6).toSorted()).to.deep.equal([200, 200, 429, 429, 429, 429]);
+    expect((await ask('PUT', '/api/v1/machines/w1/status', { body: {}, token })).status).to.equal(200);
+  });
+
   it('takes the state of a machine, and asks for its policy when that is another', async () => {
     const token = await enrolled('s1');
     const status = {
