@@ -204,3 +204,10 @@ export function isUnreachable(error: unknown): boolean {
   const { code = '' } = error as NodeJS.ErrnoException;
   return UNREACHABLE.test(code) || UNREACHABLE_SOCKET.has(code) || UNREACHABLE_TEXT.test(error.message);
 }
+
+/** A NUL, and a number or a time out of range, or none. */
+const UNSTORABLE = new Set(['22003', '22007', '22008', '22021', '22P02']);
+
+/** Whether an error says that no column can hold a value. */
+export const isUnstorable = (error: unknown): boolean =>
+  error instanceof Error && UNSTORABLE.has(String((error as NodeJS.ErrnoException).code));
