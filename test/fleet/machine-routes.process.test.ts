@@ -80,6 +80,25 @@ describe('the routes for machines', () => {
     expect(again).to.include({ code: 'conflict' });
   });
 
+  it('takes no secret that was printed before the one that was used, and one use of many at once', async () => {
+    const [first, second] = [
+      await fleet.enrolment.invite('e3', {}, 'test'),
+      await fleet.enrolment.invite('e3', {}, 'test'),
+    ];
+    const enrol = (secret: string, token: string): Promise<Answer> =>
+      ask('POST', '/api/v1/enrol', { body: { machine: 'e3', secret, token_sha256: sha256(token), public_key: 'key' } });
+    const answers = await Promise.all(['a', 'b', 'c', 'd'].map((token) => enrol(second, token)));
+    expect(answers.map(({ status }) => status).toSorted()).to.deep.equal([201, 410, 410, 410]);
+    expect((await enrol(first, 'e')).status).to.equal(403);
+  });
+
+  it('gives no machine the name that another is shown with', async () => {
+    await enrolled('n1');
+    await fleet.enrolment.rename('n1', 'n2', 'test');
+    const refused = await fleet.enrolment.invite('n2', {}, 'test').catch((error: Error) => error);
+    expect(refused).to.include({ code: 'conflict' });
+  });
+
   it('lets in only the machine itself, until it is revoked', async () => {
     const [token, other] = [await enrolled('a1'), await enrolled('a2')];
     const log = new MachineLog('a1');
