@@ -69,7 +69,11 @@ export class Enrolment {
     const known = await this.#machine(machine);
     if (known?.token_sha256 && known.revoked_at === null)
       throw new RecorderError('conflict', `${machine} is enrolled; to give it a new token: fleet rotate ${machine}`);
-    const named = await this.#db.selectFrom('machines').select('machine').where('name', '=', machine).executeTakeFirst();
+    const named = await this.#db
+      .selectFrom('machines')
+      .select('machine')
+      .where('name', '=', machine)
+      .executeTakeFirst();
     if (named !== undefined) throw new RecorderError('conflict', `${machine} is the name of ${named.machine}`);
     await this.#db
       .insertInto('machines')

@@ -88,7 +88,7 @@ describe('the routes for machines', () => {
     const enrol = (secret: string, token: string): Promise<Answer> =>
       ask('POST', '/api/v1/enrol', { body: { machine: 'e3', secret, token_sha256: sha256(token), public_key: 'key' } });
     const answers = await Promise.all(['a', 'b', 'c', 'd'].map((token) => enrol(second, token)));
-    expect(answers.map(({ status }) => status).toSorted()).to.deep.equal([201, 410, 410, 410]);
+    expect(answers.map(({ status }) => status)).to.have.members([201, 410, 410, 410]);
     expect((await enrol(first, 'e')).status).to.equal(403);
   });
 
@@ -190,7 +190,7 @@ describe('the routes for machines', () => {
     const answers = await Promise.all([...Array.from({ length: 6 }, () => poll('w1', token)), poll('w2', other)]);
     const statuses = answers.map(({ status }) => status);
     expect(statuses.at(-1)).to.equal(200);
-    expect(statuses.slice(0, 6).toSorted()).to.deep.equal([200, 200, 429, 429, 429, 429]);
+    expect(statuses.slice(0, 6)).to.have.members([200, 200, 429, 429, 429, 429]);
     expect((await ask('PUT', '/api/v1/machines/w1/status', { body: {}, token })).status).to.equal(200);
   });
 

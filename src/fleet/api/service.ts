@@ -42,7 +42,10 @@ export const serviceRoutes = (
       handle: async (ctx) => {
         const principal = admitted(dependencies, ctx);
         if (principal !== undefined && principal.machines !== 'any')
-          throw new RecorderError('forbidden', `forbidden: metrics are about all machines, and ${principal.name} sees some`);
+          throw new RecorderError(
+            'forbidden',
+            `forbidden: metrics are about all machines, and ${principal.name} sees some`,
+          );
         const format = (ctx.accepts(...FORMATS) || FORMATS[0]) as Format;
         ctx.body = await metrics.render(format);
         ctx.set('Content-Type', format);

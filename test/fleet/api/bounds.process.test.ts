@@ -11,6 +11,7 @@ import { FleetReads } from './support/fleet-reads.ts';
 const BERLIN = 'berlins-token';
 const PRINCIPALS: Readonly<Record<string, FleetPrincipal>> = {
   [TOKEN]: { name: 'ada', roles: ['reader', 'operator', 'auditor'], machines: 'any' },
+  'ritas-token': { name: 'rita', roles: ['reader'], machines: { site: 'berlin' } },
   [BERLIN]: { name: 'bert', roles: ['reader', 'operator'], machines: { site: 'berlin' } },
 };
 
@@ -63,7 +64,11 @@ describe('who is bound to some machines', function () {
 
   it('sees no policy that only a machine elsewhere says it has', async () => {
     const set = (machine: string, digest: string, policy_text: string | null) =>
-      fleet.db.updateTable('machines').set({ policy_digest: digest, policy_text }).where('machine', '=', machine).execute();
+      fleet.db
+        .updateTable('machines')
+        .set({ policy_digest: digest, policy_text })
+        .where('machine', '=', machine)
+        .execute();
     await fleet.enrol('berlin-2', { site: 'berlin' });
     await fleet.enrol('berlin-3', { site: 'berlin' });
     await set('berlin-1', 'b', 'version: 1\n# berlin\n');
@@ -101,6 +106,37 @@ describe('who is bound to some machines', function () {
     expect([json.first_at, json.last_at]).to.deep.equal([times[0], times.at(-1)]);
     const [listed] = (await get('campaigns?limit=1')).json;
     expect(listed).to.include({ campaign, first_at: times[0], last_at: times.at(-1) });
+  });
+
+  it('reads what people have written of an act only as of commands', async () => {
+    const detail = {
+      act: 'ACT-1',
+      action: 'freeze_agent',
+      labels: { site: 'berlin' },
+      reason: 'a secret',
+      principal: 'bert',
+      by: 'bert',
+      role: 'operator',
+      good_for: 1,
+      machines: [{ machine: 'berlin-1', class: 'prompt_injection' }],
+    };
+    await fleet.db
+      .insertInto('acts')
+      .values({
+        machine: '',
+        id: 'ACT-1',
+        at: new Date(),
+        who: 'bert',
+        what: 'contain_by_label',
+        detail: JSON.stringify(detail),
+      })
+      .execute();
+    for (const path of ['acts', 'containment/by-label/ACT-1']) {
+      expect((await get(path)).text, path).to.include('a secret');
+      const { status, text } = await get(path, 'ritas-token');
+      expect(status, text).to.equal(200);
+      expect(text, path).not.to.include('a secret');
+    }
   });
 
   it('is told what is wrong with a value that the database can not hold', async () => {
