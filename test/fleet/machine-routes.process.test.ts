@@ -4,6 +4,7 @@ import { request } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import { verifierKeyOf } from '../../src/signed-note.ts';
+import { readFleetConfig } from '../../src/fleet/config.ts';
 import type { Fleet } from '../../src/fleet/fleet.ts';
 import { Engine } from './support/engines.ts';
 import { MachineLog } from './support/machine-log.ts';
@@ -181,6 +182,27 @@ describe('the routes for machines', () => {
       fleet = usual;
       await small.stop();
     }
+  });
+
+  it('withholds evidence where that is configured', async function () {
+    this.timeout(60_000);
+    const restricted = await engine.fleet({ readEvidence: 'restricted' });
+    const usual = fleet;
+    fleet = restricted;
+    try {
+      const token = await enrolled('v1');
+      const log = new MachineLog('v1');
+      log.report({ what: 'a secret' });
+      expect((await ask('PUT', entries('v1', log), { body: log.body(1), token })).status).to.equal(200);
+      const { status, body } = await ask('GET', '/api/v1/incidents');
+      expect(status).to.equal(200);
+      expect(JSON.stringify(body)).to.include('v1').and.not.to.include('a secret');
+    } finally {
+      fleet = usual;
+      await restricted.stop();
+    }
+    expect(readFleetConfig({ FLEET_READ_EVIDENCE: 'restricted' }, '/x').readEvidence).to.equal('restricted');
+    expect(readFleetConfig({}, '/x').readEvidence).to.equal('open');
   });
 
   it('has a machine ask for commands a few times at once, and others unharmed', async () => {
