@@ -12,13 +12,14 @@ import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import type { Rule } from '../../machines/vocabulary.ts';
 import { type Clock, MINUTE, SECOND } from '../clock.ts';
-import type { Report } from '../domain/entries.ts';
+import type { Entry, Report } from '../domain/entries.ts';
 import { repeatedValues } from '../domain/repeat.ts';
 import { canonicalForm } from '../json/canonical-form.ts';
 import { type JsonValue, parseExact } from '../json/exact-json.ts';
 import { storable } from './acts.ts';
-import type { FleetDatabase } from './database.ts';
+import { type FleetDatabase, isUnreachable } from './database.ts';
 import type { CampaignRule, FleetPolicy } from './fleet-policy.ts';
+import { incidentOf } from './ingest/history-fold.ts';
 
 /** Logs that are read in one go, and entries of one log. */
 const MOST_LOGS = 200;
@@ -94,7 +95,13 @@ export class Campaigns {
         WHERE e.machine = ${machine} AND e.log = ${log} AND e.seq > ${done} AND e.seq <= ${to}
           AND e.event = 'incident.reported' ORDER BY e.seq`.execute(db);
       const members = rows.flatMap(({ line }) => memberIn(line, campaigns) ?? []);
-      if (members.length > 0) await this.#add(machine, log, members);
+      try {
+        if (members.length > 0) await this.#add(machine, log, members);
+      } catch (err) {
+        // What one machine has sent must not keep the fleet from looking at the others.
+        if (isUnreachable(err)) throw err;
+        this.#options.log.warn({ err, machine }, 'entries of a machine are left out of campaigns');
+      }
     }
     await sql`
       INSERT INTO campaign_progress (machine, log, through) VALUES (${machine}, ${log}, ${to})
@@ -189,9 +196,11 @@ function memberIn(line: string, rules: readonly CampaignRule[]): NewMember | und
   try {
     const { timestamp: at, data } = parseExact(line) as unknown as {
       readonly timestamp: string;
-      readonly data: { readonly incident: string; readonly report: Report; readonly rule: Rule; readonly drill?: true };
+      readonly data: { readonly report: Report; readonly rule: Rule; readonly drill?: true };
     };
-    const { incident, report } = data;
+    const { report } = data;
+    const incident = incidentOf({ data } as unknown as Entry);
+    if (incident === undefined) return undefined;
     if (data.drill === true || report.source.startsWith(OWN_SOURCE)) return undefined;
     for (const rule of rules) {
       if (!rule.classes.includes(report.class)) continue;

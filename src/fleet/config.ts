@@ -21,6 +21,8 @@ export interface FleetConfig {
   readonly policyPath?: string | undefined;
   /** Who may read: only those with a token, or anybody who reaches the fleet. */
   readonly readAccess: 'token' | 'open';
+  /** Who sees the evidence of reports: whoever may read, or only auditor, operator and recovery. */
+  readonly readEvidence?: 'open' | 'restricted';
   readonly tls:
     | { readonly certPath: string; readonly keyPath: string; readonly clientCaPath: string | undefined }
     | undefined;
@@ -98,6 +100,7 @@ export function readFleetConfig(env: Environment, directory: string): FleetConfi
     tokenPath: path('FLEET_TOKEN_PATH'),
     policyPath: path('FLEET_POLICY_PATH'),
     readAccess: choice('FLEET_READ_ACCESS', 'token', ['token', 'open']),
+    readEvidence: choice('FLEET_READ_EVIDENCE', 'open', ['open', 'restricted']),
     tls,
     quota: {
       entriesPerSecond: count('FLEET_MACHINE_ENTRIES_PER_SECOND', 5000, 1e9),

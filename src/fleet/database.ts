@@ -3,9 +3,11 @@
  *
  * The same SQL runs on both. Numbers of 64 bits come as numbers, times as `Date`.
  */
+import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { Socket } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import {
   type DatabaseConnection,
   type Driver,
@@ -115,24 +117,64 @@ async function onPGlite(folder: string | undefined): Promise<FleetDatabase> {
  * @returns what ends that
  * @throws RecorderError `config` when a living process has it
  */
-async function lockFolder(folder: string): Promise<() => void> {
+export async function lockFolder(folder: string): Promise<() => void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const path = `${folder}.lock`;
-  for (;;) {
-    try {
-      await writeFile(path, String(process.pid), { flag: 'wx', mode: 0o600 });
-      return () => rmSync(path, { force: true });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      const holder = Number(await readFile(path, 'utf8').catch(() => '0'));
-      if (holder !== process.pid && isAlive(holder)) {
+  const own = `${path}.${process.pid}-${randomBytes(4).toString('hex')}`;
+  // A lock is there with its holder at once: an empty one would look like what a dead process has left.
+  await writeFile(own, String(process.pid), { flag: 'wx', mode: 0o600 });
+  try {
+    while (!(await isLinked(own, path))) {
+      const holder = await holderOf(path);
+      if (isOthers(holder)) {
         const message = `${folder} is in use by process ${holder}; end that first, or use a server: FLEET_DATABASE_URL`;
-        throw new RecorderError('config', message, { cause: error });
+        throw new RecorderError('config', message);
       }
-      rmSync(path, { force: true });
+      await removeDead(path, own);
     }
+    return () => rmSync(path, { force: true });
+  } finally {
+    rmSync(own, { force: true });
   }
 }
+
+/**
+ * Removes a lock that a dead process has left. One process at a time does: else the second would remove what the first has
+ * put in its place.
+ * @throws RecorderError `config` when a process has died doing this
+ */
+async function removeDead(path: string, own: string): Promise<void> {
+  const turn = `${path}.removing`;
+  if (await isLinked(own, turn)) {
+    // One that its process has removed meanwhile may be another's at any moment.
+    const text = await readFile(path, 'utf8').catch(() => undefined);
+    if (text !== undefined && !isOthers(Number(text))) rmSync(path, { force: true });
+    rmSync(turn, { force: true });
+    return;
+  }
+  const holder = await holderOf(turn);
+  // 0: the other one is done.
+  if (holder !== 0 && !isAlive(holder))
+    throw new RecorderError('config', `process ${holder} has died with ${turn}; remove that file`);
+  await setTimeout(10);
+}
+
+/** Gives a file a second name, unless that is taken. */
+async function isLinked(file: string, name: string): Promise<boolean> {
+  try {
+    await link(file, name);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+/** The process that a lock names; 0 where there is none. */
+const holderOf = async (path: string): Promise<number> => Number(await readFile(path, 'utf8').catch(() => '0'));
+
+/** Whether a lock is that of another living process. A container gives every process the same number. */
+const isOthers = (holder: number): boolean => holder !== process.pid && isAlive(holder);
 
 function isAlive(pid: number): boolean {
   try {
@@ -204,3 +246,10 @@ export function isUnreachable(error: unknown): boolean {
   const { code = '' } = error as NodeJS.ErrnoException;
   return UNREACHABLE.test(code) || UNREACHABLE_SOCKET.has(code) || UNREACHABLE_TEXT.test(error.message);
 }
+
+/** A NUL, and a number or a time out of range, or none. */
+const UNSTORABLE = new Set(['22003', '22007', '22008', '22021', '22P02']);
+
+/** Whether an error says that no column can hold a value. */
+export const isUnstorable = (error: unknown): boolean =>
+  error instanceof Error && UNSTORABLE.has(String((error as NodeJS.ErrnoException).code));

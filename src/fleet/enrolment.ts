@@ -69,6 +69,12 @@ export class Enrolment {
     const known = await this.#machine(machine);
     if (known?.token_sha256 && known.revoked_at === null)
       throw new RecorderError('conflict', `${machine} is enrolled; to give it a new token: fleet rotate ${machine}`);
+    const named = await this.#db
+      .selectFrom('machines')
+      .select('machine')
+      .where('name', '=', machine)
+      .executeTakeFirst();
+    if (named !== undefined) throw new RecorderError('conflict', `${machine} is the name of ${named.machine}`);
     await this.#db
       .insertInto('machines')
       .values({ machine, labels: JSON.stringify(labels) })
@@ -146,6 +152,8 @@ export class Enrolment {
       await sql`
         UPDATE enrolments SET used_at = clock_timestamp()
         WHERE machine = ${machine} AND secret_sha256 = ${sha256(secret)}`.execute(tx);
+      // One that was printed before, and is perhaps in other hands, is not to give the machine another token.
+      await tx.deleteFrom('enrolments').where('machine', '=', machine).where('used_at', 'is', null).execute();
       const sealed = rows[0].audit_key_sealed;
       const keys = key === undefined ? sealed : this.#seal.add(sealed, key);
       await sql`

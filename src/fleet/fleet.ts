@@ -126,7 +126,7 @@ export async function startFleet(
   log: ApiLogger,
   { trustedBelow }: { readonly trustedBelow?: string } = {},
 ): Promise<Fleet> {
-  const { accessPath, tokenPath, readAccess, silentAfter } = config;
+  const { accessPath, tokenPath, readAccess, readEvidence = 'open', silentAfter } = config;
   const access = new FleetAccess(
     { accessPath, tokenPath, ...(trustedBelow === undefined ? {} : { trustedBelow }) },
     clock,
@@ -141,7 +141,7 @@ export async function startFleet(
     const acts = new LabelActs({ db, commands, silentAfter });
     const campaigns = new Campaigns({ db, clock, policy: () => policy, log });
     const console = new ConsoleFiles(BUILT_CONSOLE);
-    const shared = { db, access, signer, clock, log, readAccess, silentAfter };
+    const shared = { db, access, signer, clock, log, readAccess, readEvidence, silentAfter };
     const app = createFleetApp({ ...shared, alarms, commands, acts, console }, [
       ...machineRoutes({ db, clock, ingest, enrolment, quotas }),
       ...stateRoutes(db, signer),

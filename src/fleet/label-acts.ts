@@ -101,8 +101,14 @@ export class LabelActs {
       ORDER BY m.machine LIMIT ${sql.lit(MOST_MACHINES + 1)}`.execute(this.#db);
     if (rows.length > MOST_MACHINES)
       throw new RecorderError('limit_reached', `these are more than ${MOST_MACHINES} machines; name more labels`);
+    // Most machines have one policy, and to read it takes long.
+    const classes = new Map<string | null, ReturnType<typeof classFor>>();
     return rows.map(({ machine, name, labels: all, policy_text, log, silent, holders }) => {
-      const found = log === null ? undefined : classFor(action, policy_text, incidentClass);
+      let found = log === null ? undefined : classes.get(policy_text);
+      if (log !== null && found === undefined) {
+        found = classFor(action, policy_text, incidentClass);
+        classes.set(policy_text, found);
+      }
       const why = log === null ? 'it has sent nothing yet' : typeof found === 'string' ? found : null;
       const chosen = typeof found === 'object' ? found : undefined;
       return {

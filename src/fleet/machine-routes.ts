@@ -45,8 +45,23 @@ export function machineRoutes(dependencies: MachineRouteDependencies): readonly 
     respond(ctx, 201, await enrolment.enrol(request as unknown as Parameters<Enrolment['enrol']>[0]));
   };
 
-  const held = async (ctx: Context): Promise<void> => {
-    const machine = await machineOf(ctx, db);
+  /** A request that is no batch: of each kind a few at once, so that no machine takes the database from the others. */
+  const limited =
+    (kind: string, handle: (ctx: Context, machine: string) => Promise<void>) =>
+    async (ctx: Context): Promise<void> => {
+      const machine = await machineOf(ctx, db);
+      // No name of a machine has a space.
+      const name = `${machine} ${kind}`;
+      const leave = quotas.enter(name);
+      try {
+        await handle(ctx, machine);
+      } finally {
+        quotas.spend(name, 1, Number(ctx.req.headers['content-length'] ?? 0) || 0);
+        leave();
+      }
+    };
+
+  const held = async (ctx: Context, machine: string): Promise<void> => {
     const log = logIn(ctx);
     const known = await ingest.held(machine, log);
     if (known === undefined)
@@ -58,10 +73,14 @@ export function machineRoutes(dependencies: MachineRouteDependencies): readonly 
     const arrived = clock.monotonic();
     const machine = await machineOf(ctx, db);
     const leave = quotas.enter(machine);
+    // What is refused costs as much as what is stored; a body that can't be read, as much as the longest.
+    let bytes = MOST_BYTES;
+    let isStored = false;
     try {
       const log = logIn(ctx);
       const from = requireCount('from', ctx.query.from, 1);
       const body = await readBody(ctx.req, MOST_BYTES);
+      bytes = body.length;
       const { stored: entries, ...stored } = await ingest.store({
         machine,
         log,
@@ -72,15 +91,16 @@ export function machineRoutes(dependencies: MachineRouteDependencies): readonly 
         heard: headerCount(ctx, 'fleet-through'),
         arrived,
       });
-      const wait = quotas.spend(machine, Math.max(entries, 1), body.length);
+      isStored = true;
+      const wait = quotas.spend(machine, Math.max(entries, 1), bytes);
       respond(ctx, 200, wait > 0 ? { ...stored, retry_after_ms: Math.ceil(wait) } : stored);
     } finally {
+      if (!isStored) quotas.spend(machine, 1, bytes);
       leave();
     }
   };
 
-  const status = async (ctx: Context): Promise<void> => {
-    const machine = await machineOf(ctx, db);
+  const status = async (ctx: Context, machine: string): Promise<void> => {
     const given = await readJson(ctx.req, LONGEST_STATUS);
     const policy = isObject(given.policy) ? given.policy : {};
     const time = typeof given.clock === 'string' ? Date.parse(given.clock) : Number.NaN;
@@ -98,8 +118,7 @@ export function machineRoutes(dependencies: MachineRouteDependencies): readonly 
     respond(ctx, 200, rows[0]?.wanted === true ? { policy_wanted: true } : {});
   };
 
-  const commands = async (ctx: Context): Promise<void> => {
-    const machine = await machineOf(ctx, db);
+  const commands = async (ctx: Context, machine: string): Promise<void> => {
     const wait = Math.min(LONGEST_WAIT, requireCount('wait', ctx.query.wait ?? '0', 0));
     const until = clock.monotonic() + wait * SECOND;
     let isGone = false;
@@ -115,8 +134,7 @@ export function machineRoutes(dependencies: MachineRouteDependencies): readonly 
     }
   };
 
-  const result = async (ctx: Context): Promise<void> => {
-    const machine = await machineOf(ctx, db);
+  const result = async (ctx: Context, machine: string): Promise<void> => {
     const id = String(ctx.params.id);
     const { status: answered, body } = await readJson(ctx.req, LONGEST_RESULT);
     if (!Number.isSafeInteger(answered) || Number(answered) < 100 || Number(answered) > 599)
@@ -136,11 +154,11 @@ export function machineRoutes(dependencies: MachineRouteDependencies): readonly 
   const of = '/api/v1/machines/:machine';
   return [
     { method: 'POST', path: '/api/v1/enrol', handle: enrol },
-    { method: 'GET', path: `${of}/logs/:log`, handle: held },
+    { method: 'GET', path: `${of}/logs/:log`, handle: limited('held', held) },
     { method: 'PUT', path: `${of}/logs/:log/entries`, handle: store },
-    { method: 'PUT', path: `${of}/status`, handle: status },
-    { method: 'GET', path: `${of}/commands`, handle: commands },
-    { method: 'POST', path: `${of}/commands/:id/result`, handle: result },
+    { method: 'PUT', path: `${of}/status`, handle: limited('status', status) },
+    { method: 'GET', path: `${of}/commands`, handle: limited('commands', commands) },
+    { method: 'POST', path: `${of}/commands/:id/result`, handle: limited('result', result) },
   ];
 }
 

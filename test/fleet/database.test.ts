@@ -1,3 +1,8 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { sql } from 'kysely';
 import { isUnreachable, openDatabase } from '../../src/fleet/database.ts';
@@ -10,6 +15,35 @@ describe('the database of the fleet', () => {
       expect(isUnreachable(withCode(code)), code).to.equal(true);
     for (const code of ['23505', '42P01', '22P02', '40002', 'ENOSPC'])
       expect(isUnreachable(withCode(code)), code).to.equal(false);
+  });
+
+  it('gives the folder of PGlite to one process, of many that find the lock of a dead one', async function () {
+    this.timeout(60_000);
+    const parent = mkdtempSync(join(tmpdir(), 'fleet-lock-'));
+    const folder = join(parent, 'database');
+    // No process has this number.
+    writeFileSync(`${folder}.lock`, '4194999');
+    const start = Date.now() + 3000;
+    const program = `
+      const { lockFolder } = await import(${JSON.stringify(join(import.meta.dirname, '../../src/fleet/database.ts'))});
+      await new Promise((resolve) => setTimeout(resolve, ${start} - Date.now() - 2));
+      while (Date.now() < ${start});
+      try { await lockFolder(${JSON.stringify(folder)}); process.stdout.write('locked'); }
+      catch (error) { process.stdout.write(error.code); }
+      await new Promise((resolve) => setTimeout(resolve, 1500));`;
+    try {
+      const said = await Promise.all(
+        Array.from({ length: 4 }, async () => {
+          const child = spawn(process.execPath, ['--input-type=module', '-e', program]);
+          const [text] = await Promise.all([child.stdout.toArray(), once(child, 'exit')]);
+          return Buffer.concat(text).toString();
+        }),
+      );
+      expect(said.toSorted()).to.deep.equal(['config', 'config', 'config', 'locked']);
+      expect(readdirSync(parent).toSorted()).to.deep.equal(['database', 'database.lock']);
+    } finally {
+      rmSync(parent, { recursive: true, force: true });
+    }
   });
 
   it('leaves requests their turn while PGlite works without a pause', async () => {

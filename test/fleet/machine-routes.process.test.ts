@@ -4,6 +4,7 @@ import { request } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import { verifierKeyOf } from '../../src/signed-note.ts';
+import { readFleetConfig } from '../../src/fleet/config.ts';
 import type { Fleet } from '../../src/fleet/fleet.ts';
 import { Engine } from './support/engines.ts';
 import { MachineLog } from './support/machine-log.ts';
@@ -80,6 +81,25 @@ describe('the routes for machines', () => {
     expect(again).to.include({ code: 'conflict' });
   });
 
+  it('takes no secret that was printed before the one that was used, and one use of many at once', async () => {
+    const [first, second] = [
+      await fleet.enrolment.invite('e3', {}, 'test'),
+      await fleet.enrolment.invite('e3', {}, 'test'),
+    ];
+    const enrol = (secret: string, token: string): Promise<Answer> =>
+      ask('POST', '/api/v1/enrol', { body: { machine: 'e3', secret, token_sha256: sha256(token), public_key: 'key' } });
+    const answers = await Promise.all(['a', 'b', 'c', 'd'].map((token) => enrol(second, token)));
+    expect(answers.map(({ status }) => status)).to.have.members([201, 410, 410, 410]);
+    expect((await enrol(first, 'e')).status).to.equal(403);
+  });
+
+  it('gives no machine the name that another is shown with', async () => {
+    await enrolled('n1');
+    await fleet.enrolment.rename('n1', 'n2', 'test');
+    const refused = await fleet.enrolment.invite('n2', {}, 'test').catch((error: Error) => error);
+    expect(refused).to.include({ code: 'conflict' });
+  });
+
   it('lets in only the machine itself, until it is revoked', async () => {
     const [token, other] = [await enrolled('a1'), await enrolled('a2')];
     const log = new MachineLog('a1');
@@ -140,6 +160,60 @@ describe('the routes for machines', () => {
     expect(Number(second.headers['retry-after'])).to.be.above(0);
     const quiet = new MachineLog('f2').fill(10);
     expect((await ask('PUT', entries('f2', quiet), { body: quiet.body(1), token: other })).status).to.equal(200);
+  });
+
+  it('counts what it refuses, too', async function () {
+    this.timeout(60_000);
+    const small = await engine.fleet({ quota: { entriesPerSecond: 1e6, bytesPerSecond: 100_000 } });
+    const usual = fleet;
+    fleet = small;
+    try {
+      const token = await enrolled('r1');
+      const path = entries('r1', new MachineLog('r1'));
+      expect((await ask('PUT', path, { body: Buffer.alloc(2_100_000, 'x'), token })).status).to.equal(409);
+      expect((await ask('PUT', path, { body: Buffer.from('x'), token })).status).to.equal(429);
+      const other = await enrolled('r2');
+      const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024));
+      const headers = { 'content-encoding': 'gzip' };
+      const bombed = entries('r2', new MachineLog('r2'));
+      expect((await ask('PUT', bombed, { body: bomb, headers, token: other })).status).to.equal(413);
+      expect((await ask('PUT', bombed, { body: bomb, headers, token: other })).status).to.equal(429);
+    } finally {
+      fleet = usual;
+      await small.stop();
+    }
+  });
+
+  it('withholds evidence where that is configured', async function () {
+    this.timeout(60_000);
+    const restricted = await engine.fleet({ readEvidence: 'restricted' });
+    const usual = fleet;
+    fleet = restricted;
+    try {
+      const token = await enrolled('v1');
+      const log = new MachineLog('v1');
+      log.report({ what: 'a secret' });
+      expect((await ask('PUT', entries('v1', log), { body: log.body(1), token })).status).to.equal(200);
+      const { status, body } = await ask('GET', '/api/v1/incidents');
+      expect(status).to.equal(200);
+      expect(JSON.stringify(body)).to.include('v1').and.not.to.include('a secret');
+    } finally {
+      fleet = usual;
+      await restricted.stop();
+    }
+    expect(readFleetConfig({ FLEET_READ_EVIDENCE: 'restricted' }, '/x').readEvidence).to.equal('restricted');
+    expect(readFleetConfig({}, '/x').readEvidence).to.equal('open');
+  });
+
+  it('has a machine ask for commands a few times at once, and others unharmed', async () => {
+    const [token, other] = [await enrolled('w1'), await enrolled('w2')];
+    const poll = (machine: string, of: string): Promise<Answer> =>
+      ask('GET', `/api/v1/machines/${machine}/commands?wait=1`, { token: of });
+    const answers = await Promise.all([...Array.from({ length: 6 }, () => poll('w1', token)), poll('w2', other)]);
+    const statuses = answers.map(({ status }) => status);
+    expect(statuses.at(-1)).to.equal(200);
+    expect(statuses.slice(0, 6)).to.have.members([200, 200, 429, 429, 429, 429]);
+    expect((await ask('PUT', '/api/v1/machines/w1/status', { body: {}, token })).status).to.equal(200);
   });
 
   it('takes the state of a machine, and asks for its policy when that is another', async () => {

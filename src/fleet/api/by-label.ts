@@ -136,7 +136,7 @@ export const byLabelRoutes = (
       validate(nothingSchema, parseQuery(reading.query), 'parameter');
       // Machines that the reader may not see are left out.
       const seen = reading.machines === undefined ? undefined : new Set(reading.machines);
-      await respondAct(ctx, 200, acts, String(ctx.params.act), seen);
+      await respondAct(ctx, 200, acts, String(ctx.params.act), seen, reading.reader.words);
     },
   },
   {
@@ -150,9 +150,14 @@ export const byLabelRoutes = (
       const rows = await acts.list(page.limit + 1, before);
       const shown = paged(ctx, page, rows, (row) => [row.at.toISOString(), row.id]);
       const counts = await acts.countsOf(shown.map((row) => row.id));
-      const { bounds } = reading;
+      const { bounds, reader } = reading;
+      const { words } = reader;
       const seen = shown.filter(({ detail }) => isWithin(detail.labels, bounds));
-      respondJson(ctx, 200, JSON.stringify(seen.map((row) => shownAct(row.detail, row.at, counts.get(row.id) ?? {}))));
+      respondJson(
+        ctx,
+        200,
+        JSON.stringify(seen.map((row) => shownAct(row.detail, row.at, counts.get(row.id) ?? {}, words))),
+      );
     },
   },
 ];
@@ -191,13 +196,15 @@ const shownAct = (
   { act, action, labels, reason, by, machines }: LabelAct,
   at: Date,
   counts: Readonly<Record<string, number>>,
+  words: boolean,
 ): object => {
   const { done = 0, refused = 0, expired = 0 } = counts;
   return {
     act,
     action,
     labels,
-    reason,
+    // What people and machines have written, as of commands.
+    reason: words ? reason : null,
     by,
     at: at.toISOString(),
     count: machines.length,
@@ -214,14 +221,16 @@ async function respondAct(
   acts: LabelActs,
   act: string,
   seen?: ReadonlySet<string>,
+  words = true,
 ): Promise<void> {
   const row = await acts.find(act);
   const machines = row?.detail.machines.filter(({ machine }) => seen === undefined || seen.has(machine)) ?? [];
   if (row === undefined || machines.length === 0) throw new RecorderError('not_found', 'act not found');
-  const progress = (await acts.progressOf({ ...row.detail, machines })) as readonly { readonly status: string }[];
+  const all = (await acts.progressOf({ ...row.detail, machines })) as readonly { readonly status: string }[];
+  const progress = words ? all : all.map((one) => ({ ...one, reason: null }));
   const counts = Object.fromEntries(
     [...Map.groupBy(progress, (one) => one.status)].map(([name, some]) => [name, some.length]),
   );
-  const shown = shownAct({ ...row.detail, machines }, row.at, counts);
+  const shown = shownAct({ ...row.detail, machines }, row.at, counts, words);
   respondJson(ctx, status, JSON.stringify({ ...shown, machines: progress }));
 }

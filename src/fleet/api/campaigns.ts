@@ -14,6 +14,7 @@ import { placeTime } from './fleet-incidents.ts';
 import { anyText } from './list-filter.ts';
 import { paged, pageOf, paging } from './paging.ts';
 import { type Reading, readingIn } from './reading.ts';
+import { scopeOf } from './scope.ts';
 
 /** How many members of a campaign are shown. */
 const MOST_MEMBERS = 10_000;
@@ -68,11 +69,47 @@ export const campaignRoutes = (dependencies: FleetDependencies): readonly ApiRou
 const ofCampaign = ({ machines }: Pick<Reading, 'machines'>) => sql`m.signature = c.signature
   AND m.at BETWEEN c.first_at AND c.last_at ${machines === undefined ? sql`` : sql`AND m.machine = ${anyText(machines)}`}`;
 
+/** Fewer machines are no campaign to who sees these alone: it would say that others have the same. */
+const FEWEST_SEEN = 2;
+
+interface Wanted {
+  readonly limit: number;
+  readonly after?: readonly string[] | undefined;
+  readonly named?: string;
+}
+
+/** The campaigns as whoever is bound to some machines sees them: as if there were no others. */
+async function readBoundCampaigns(
+  db: FleetDatabase,
+  { machines, bounds }: Pick<Reading, 'machines' | 'bounds'>,
+  { limit, after, named }: Wanted,
+): Promise<readonly CampaignRow[]> {
+  const [at, last] = after ?? [];
+  const seen = await scopeOf(db, '', bounds);
+  const { rows } = await sql<CampaignRow>`
+    SELECT c.campaign, c.rule, c.class, c.shared, min(m.at) AS first_at, max(m.at) AS last_at, c.raised_at,
+      count(DISTINCT m.machine) FILTER (WHERE ${isAmong(machines)}) AS machines,
+      count(*) FILTER (WHERE ${isAmong(machines)}) AS incidents,
+      count(*) FILTER (WHERE i.state <> 'resolved' AND ${isAmong(machines)}) AS unresolved,
+      min(i.rank) FILTER (WHERE ${isAmong(machines)}) AS rank
+    FROM campaigns c JOIN campaign_members m ON ${ofCampaign(seen)}
+      LEFT JOIN incidents i ON i.machine = m.machine AND i.log = m.log AND i.id = m.incident
+    WHERE c.machine = '' ${named === undefined ? sql`` : sql`AND c.campaign = ${named}`}
+    GROUP BY c.campaign, c.rule, c.class, c.shared, c.raised_at
+    HAVING count(DISTINCT m.machine) >= ${sql.lit(FEWEST_SEEN)} AND bool_or(${isAmong(machines)})
+      ${at === undefined ? sql`` : sql`AND (max(m.at), c.campaign) < (${placeTime(at)}::timestamptz, ${last})`}
+    ORDER BY max(m.at) DESC, c.campaign DESC LIMIT ${limit}::bigint`.execute(db);
+  return rows;
+}
+
+const isAmong = (machines: Reading['machines']) => sql`m.machine = ${anyText(machines ?? [])}`;
+
 async function readCampaigns(
   db: FleetDatabase,
-  reading: Pick<Reading, 'machines'>,
-  { limit, after, named }: { limit: number; after?: readonly string[] | undefined; named?: string },
+  reading: Pick<Reading, 'machines' | 'bounds'>,
+  { limit, after, named }: Wanted,
 ): Promise<readonly CampaignRow[]> {
+  if (reading.bounds !== 'any') return readBoundCampaigns(db, reading, { limit, after, ...(named && { named }) });
   const [at, last] = after ?? [];
   const { rows } = await sql<CampaignRow>`
     WITH page AS (

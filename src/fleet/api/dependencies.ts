@@ -31,4 +31,6 @@ export interface FleetDependencies {
   readonly commands?: FleetCommands;
   /** With so many incidents or fewer a list gathers them; of more it looks at some. For tests. */
   readonly few?: number;
+  /** How many incidents are looked at for one page of a list. For tests. */
+  readonly mostLookedAt?: number;
 }

@@ -102,7 +102,7 @@ export const fleetIncidentRoutes = (
 
 /** A time that a place of a list has. @throws RecorderError `invalid_request` */
 export function placeTime(text: string): string {
-  if (!Number.isNaN(Date.parse(text))) return text;
+  if (/^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(text) && !Number.isNaN(Date.parse(text))) return text;
   throw new RecorderError('invalid_request', 'invalid cursor');
 }
 

@@ -61,10 +61,16 @@ export class FleetList {
   readonly #db: FleetDatabase;
   readonly #few: number;
 
-  /** @param few with so many incidents or fewer they are gathered */
-  constructor(db: FleetDatabase, few = FEW) {
+  readonly #most: number;
+
+  /**
+   * @param few with so many incidents or fewer they are gathered
+   * @param most how many are looked at for one page
+   */
+  constructor(db: FleetDatabase, few = FEW, most = MOST_LOOKED_AT) {
     this.#db = db;
     this.#few = few;
+    this.#most = most;
   }
 
   /** A page of the list. @param silencing the silences that count; undefined when silences do not matter */
@@ -147,8 +153,8 @@ export class FleetList {
       looked += rows.length;
       last = rows.at(-1) ?? last;
       if (admitted.length > limit) break;
-      if (looked >= MOST_LOOKED_AT && last !== undefined) {
-        return { incidents: admitted, next: placeOf(last, query, undefined) };
+      if (looked >= this.#most && last !== undefined) {
+        return { incidents: admitted, next: { ...placeOf(last, query, undefined), isHidden: true } };
       }
     }
     return pageOf(admitted, limit, (row) => placeOf(row, query, undefined));

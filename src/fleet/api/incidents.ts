@@ -16,7 +16,7 @@ import { type JsonValue, parseExact } from '../../json/exact-json.ts';
 import { admits, hasOnly } from '../../query/list-query.ts';
 import { CUT_EVIDENCE, CUT_NOTES } from '../../search/searched-incident.ts';
 import type { FleetDatabase } from '../database.ts';
-import { writePlace } from './cursor.ts';
+import { PlaceSeal } from './cursor.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { documentsOf, withMachine } from './documents.ts';
 import { collapsed, LOOKED_AT } from './collapsed.ts';
@@ -37,14 +37,15 @@ const SIMILAR = 20;
 const MOST_COUNTED = 20_000;
 export const incidentRoutes = (dependencies: FleetDependencies, totals: FleetTotals): readonly ApiRoute[] => {
   const { db, clock } = dependencies;
-  const list = new FleetList(db, dependencies.few);
+  const list = new FleetList(db, dependencies.few, dependencies.mostLookedAt);
+  const places = new PlaceSeal(dependencies.signer);
   return [
     {
       method: 'GET',
       path: '/api/v1/incidents',
       handle: async (ctx) => {
         const reading = await readingIn(dependencies, ctx);
-        const query = readFleetListQuery(reading, clock.now());
+        const query = readFleetListQuery(reading, clock.now(), places);
         const silencing = query.attention && (await Silencing.read(db, query.attention, query.machines));
         const limit = query.collapsed === true ? LOOKED_AT : query.limit;
         const page = await list.read({ ...query, limit }, silencing);
@@ -53,7 +54,7 @@ export const incidentRoutes = (dependencies: FleetDependencies, totals: FleetTot
         const next = whole.last === undefined ? page.next : placeOf(whole.last, query, page.head);
         const unsearched = await unsearchedIn(db, query);
         if (unsearched.length > 0) ctx.set('Search-Incomplete', unsearched.join(', '));
-        if (next !== undefined) ctx.set('Link', nextLink(ctx.path, ctx.querystring, writePlace(next)));
+        if (next !== undefined) ctx.set('Link', nextLink(ctx.path, ctx.querystring, places.write(next)));
         const total = await totalOf(dependencies, totals, query);
         if (total !== undefined) ctx.set('X-Total-Count', String(total));
         const { reader } = reading;

@@ -3,7 +3,7 @@ import { linkToNext } from '../../api/incidents/link.ts';
 import { readListQuery } from '../../api/incidents/list-query.ts';
 import { RecorderError } from '../../errors.ts';
 import type { ListQuery } from '../../query/list-query.ts';
-import { type FleetPlace, readPlace } from './cursor.ts';
+import type { FleetPlace, PlaceSeal } from './cursor.ts';
 import type { Reading } from './reading.ts';
 
 export type FleetListQuery = Omit<ListQuery, 'after'> & {
@@ -12,7 +12,11 @@ export type FleetListQuery = Omit<ListQuery, 'after'> & {
 };
 
 /** @throws RecorderError `invalid_request`, `forbidden` like the recorder's list */
-export function readFleetListQuery({ query, machines, reader }: Reading, now: number): FleetListQuery {
+export function readFleetListQuery(
+  { query, machines, reader }: Reading,
+  now: number,
+  places: PlaceSeal,
+): FleetListQuery {
   const parameters = new URLSearchParams(query);
   const cursors = taken(parameters, 'cursor');
   if (cursors.length > 1) throw new RecorderError('invalid_request', 'cursor may be given only once');
@@ -20,7 +24,7 @@ export function readFleetListQuery({ query, machines, reader }: Reading, now: nu
   return {
     ...withoutPlace(read),
     machines,
-    ...(cursors[0] !== undefined && { after: readPlace(cursors[0], read.sort ?? 'severity') }),
+    ...(cursors[0] !== undefined && { after: places.read(cursors[0], read.sort ?? 'severity') }),
   };
 }
 

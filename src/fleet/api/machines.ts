@@ -61,7 +61,7 @@ export const machineListRoutes = (dependencies: FleetDependencies, alarms: Fleet
         const reading = await readingIn(dependencies, ctx);
         validate(nothingSchema, parseQuery(reading.query), 'parameter');
         const { machine } = await oneOf(dependencies, reading, String(ctx.params.machine));
-        respondJson(ctx, 200, JSON.stringify(await policyOf(db, machine, await usualPolicy(db, reading))));
+        respondJson(ctx, 200, JSON.stringify(await policyOf(db, machine, reading, await usualPolicy(db, reading))));
       },
     },
   ];
@@ -295,7 +295,14 @@ async function logsOf(db: FleetDatabase, machine: string): Promise<readonly obje
 }
 
 /** A machine's policy, and how it differs from the usual one. */
-async function policyOf(db: FleetDatabase, machine: string, usual: UsualPolicy | undefined): Promise<object> {
+async function policyOf(
+  db: FleetDatabase,
+  machine: string,
+  { bounds }: Pick<Reading, 'bounds'>,
+  usual: UsualPolicy | undefined,
+): Promise<object> {
+  // Nothing of the text that a machine elsewhere says it has.
+  const { machines } = await scopeOf(db, '', bounds);
   const own = await db
     .selectFrom('machines')
     .select(['policy_digest', 'policy_source', 'policy_text'])
@@ -308,6 +315,7 @@ async function policyOf(db: FleetDatabase, machine: string, usual: UsualPolicy |
         .select('policy_text')
         .where('policy_digest', '=', usual.digest)
         .where('policy_text', 'is not', null)
+        .$if(machines !== undefined, (query) => query.where(sql<boolean>`machine = ${anyText(machines ?? [])}`))
         .orderBy('machine')
         .limit(1)
         .executeTakeFirst()

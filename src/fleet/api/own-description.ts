@@ -104,7 +104,7 @@ const act = {
   act: text,
   action: words(ACTIONS),
   labels,
-  reason: text,
+  reason: orNull(text),
   by: text,
   at: time,
   count: said(count, 'How many machines.'),

@@ -1,4 +1,5 @@
 /** Who reads, and what of the fleet they get. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Context } from 'koa';
 import type { Role } from '../../../machines/vocabulary.ts';
 import { forbidden, missingRole, principalOf } from '../../api/middleware/authentication.ts';
@@ -52,10 +53,16 @@ export function admitted(
   return principal;
 }
 
-/** Whether a request may be answered on, and sees as much as it did: its token may have lost a role. */
-export function stillReads(dependencies: Needed, ctx: Context, reader: Reader): boolean {
+/** Whether a request may be answered on, and sees as much as it did: its token may have lost a role, or machines. */
+export function stillReads(
+  dependencies: Needed,
+  ctx: Context,
+  { reader, bounds }: Pick<Reading, 'reader' | 'bounds'>,
+): boolean {
   try {
-    const now = readingOf(admitted(dependencies, ctx), { readEvidence: dependencies.readEvidence ?? 'open' });
+    const principal = admitted(dependencies, ctx);
+    if (!isDeepStrictEqual(boundsOf(principal), bounds)) return false;
+    const now = readingOf(principal, { readEvidence: dependencies.readEvidence ?? 'open' });
     return (now.words || !reader.words) && (now.evidence || !reader.evidence);
   } catch {
     return false;

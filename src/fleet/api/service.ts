@@ -4,7 +4,7 @@ import { Gauge } from 'prom-client';
 import { sql } from 'kysely';
 import type { ApiRoute } from '../../api/middleware/routing.ts';
 import { respondJson } from '../../api/respond.ts';
-import { found } from '../../errors.ts';
+import { found, RecorderError } from '../../errors.ts';
 import { Exposition, type Format, FORMATS } from '../../metrics/exposition.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { FLEET_WIDE, OWN_PATHS, OWN_SCHEMAS } from './own-description.ts';
@@ -40,7 +40,12 @@ export const serviceRoutes = (
       method: 'GET',
       path: '/metrics',
       handle: async (ctx) => {
-        admitted(dependencies, ctx);
+        const principal = admitted(dependencies, ctx);
+        if (principal !== undefined && principal.machines !== 'any')
+          throw new RecorderError(
+            'forbidden',
+            `forbidden: metrics are about all machines, and ${principal.name} sees some`,
+          );
         const format = (ctx.accepts(...FORMATS) || FORMATS[0]) as Format;
         ctx.body = await metrics.render(format);
         ctx.set('Content-Type', format);

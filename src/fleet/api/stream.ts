@@ -27,6 +27,7 @@ import type { FleetDependencies } from './dependencies.ts';
 import { parameters } from './one-incident.ts';
 import { anyText, time } from './list-filter.ts';
 import { type Reading, readingIn, stillReads } from './reading.ts';
+import { scopeOf } from './scope.ts';
 
 const POLL_EVERY = SECOND / 4;
 const BEAT_EVERY = 15 * SECOND;
@@ -94,9 +95,12 @@ const invalid = (): RecorderError => new RecorderError('invalid_request', 'Last-
 interface Reader {
   readonly response: ServerResponse;
   readonly reading: Reading;
-  readonly machines: ReadonlySet<string> | undefined;
+  /** Those that it sees; undefined for all. */
+  machines: ReadonlySet<string> | undefined;
   readonly filter: EventFilter;
   readonly isEntitled: () => boolean;
+  /** Which machines it sees now: one may have been enrolled meanwhile. */
+  readonly scopeNow: () => Promise<readonly string[] | undefined>;
   /** What comes while it catches up; undefined when it is live. */
   waiting: (readonly StoredLine[])[] | undefined;
 }
@@ -109,7 +113,7 @@ export class FleetStreams {
   /** How far each log was read. */
   readonly #read = new Map<string, number>();
   /** The logs that have advanced lately: how far they were sent, and when. */
-  #recent = new Map<string, { readonly seq: number; readonly at: number }>();
+  #recent = new Map<string, { readonly machine: string; readonly seq: number; readonly at: number }>();
   /** Up to when logs were looked at, by the clock of the database; undefined before the first time. */
   #looked: number | undefined;
   #polling: Promise<void> | undefined;
@@ -137,6 +141,7 @@ export class FleetStreams {
     filter: EventFilter,
     after: StreamPlace | undefined,
     isEntitled: () => boolean,
+    scopeNow: () => Promise<readonly string[] | undefined>,
   ): Promise<void> {
     if (this.#closed) throw new RecorderError('stopping', 'the service is stopping');
     if (this.#readers.size >= MOST_STREAMS) {
@@ -155,13 +160,14 @@ export class FleetStreams {
       machines: machines === undefined ? undefined : new Set(machines),
       filter,
       isEntitled,
+      scopeNow,
       waiting: [],
     };
     const upTo = new Map(this.#read);
     this.#readers.add(reader);
     response.once('close', () => this.#readers.delete(reader));
     response.writeHead(200, { 'Content-Type': 'text/event-stream' });
-    response.write(`retry: ${RETRY}\nid: ${writeStreamPlace(after ?? this.#place())}\n\n`);
+    response.write(`retry: ${RETRY}\nid: ${writeStreamPlace(after ?? this.#place(reader.machines))}\n\n`);
     this.#catchUp(reader, after, upTo).catch((error: unknown) => this.#giveUp(reader, error));
   }
 
@@ -209,12 +215,13 @@ export class FleetStreams {
       const advanced = await sql<Advanced>`
         SELECT machine, log, through, advanced_at FROM logs
         ${isFirst ? sql`` : sql`WHERE advanced_at >= ${time(this.#looked! - OVERLAP)}`}`.execute(this.#db);
+      if (!isFirst && advanced.rows.some((one) => !this.#read.has(keyOf(one)))) await this.#lookForMachines();
       for (const one of advanced.rows) {
         const key = keyOf(one);
         const known = isFirst ? one.through : (this.#read.get(key) ?? 0);
         if (one.through > known) await this.#follow(one, known);
         this.#read.set(key, one.through);
-        this.#note(key, one.through, one.advanced_at, now);
+        this.#note(one, now);
       }
       for (const [key, { at }] of this.#recent) if (at < now - 2 * OVERLAP) this.#recent.delete(key);
       this.#looked = now;
@@ -225,10 +232,20 @@ export class FleetStreams {
   }
 
   /** Remembers how far a log was sent that has advanced lately. */
-  #note(key: string, seq: number, advanced: Date | null, now: number): void {
+  #note(one: Advanced, now: number): void {
+    const { machine, through: seq, advanced_at: advanced } = one;
     if (advanced === null || advanced.getTime() < now - 2 * OVERLAP) return;
-    this.#recent.delete(key);
-    this.#recent.set(key, { seq, at: advanced.getTime() });
+    this.#recent.delete(keyOf(one));
+    this.#recent.set(keyOf(one), { machine, seq, at: advanced.getTime() });
+  }
+
+  /** A log is new, so its machine may be: readers of some machines may see it. */
+  async #lookForMachines(): Promise<void> {
+    for (const reader of this.#readers) {
+      if (reader.machines === undefined) continue;
+      const machines = await reader.scopeNow();
+      reader.machines = machines === undefined ? undefined : new Set(machines);
+    }
   }
 
   /** Sends what a log has beyond an entry. */
@@ -238,7 +255,7 @@ export class FleetStreams {
       if (lines.length === 0) return;
       ({ seq } = lines.at(-1)!);
       for (const reader of this.#readers) {
-        if (reader.waiting === undefined) await this.#send(reader, lines, this.#placeBehind);
+        if (reader.waiting === undefined) await this.#send(reader, lines, (line) => this.#placeBehind(line, reader));
         else reader.waiting.push(lines);
       }
     }
@@ -254,13 +271,16 @@ export class FleetStreams {
 
   /** After a turn: where readers are now, and heartbeats. */
   #finish(): void {
-    const id = writeStreamPlace(this.#place());
+    const all = writeStreamPlace(this.#place(undefined));
     const isBeat = this.#clock.monotonic() - this.#beaten >= BEAT_EVERY;
     if (isBeat) this.#beaten = this.#clock.monotonic();
     for (const reader of this.#readers) {
       if (isBeat && !reader.isEntitled()) this.#cut(reader);
       else if (reader.waiting === undefined && (isBeat || reader.response.writableLength === 0)) {
-        if (isBeat || this.#hasSent.has(reader)) reader.response.write(`:\nid: ${id}\n\n`);
+        if (isBeat || this.#hasSent.has(reader)) {
+          const id = reader.machines === undefined ? all : writeStreamPlace(this.#place(reader.machines));
+          reader.response.write(`:\nid: ${id}\n\n`);
+        }
       }
     }
     this.#hasSent.clear();
@@ -270,16 +290,18 @@ export class FleetStreams {
   readonly #hasSent = new Set<Reader>();
 
   /** The place behind a line, while a turn is under way; undefined where that is long. */
-  readonly #placeBehind = (line: StoredLine): string | undefined => {
-    const { at, sent } = this.#place();
+  #placeBehind(line: StoredLine, { machines }: Pick<Reader, 'machines'>): string | undefined {
+    const { at, sent } = this.#place(machines);
     if (sent.size > MOST_IN_EACH) return undefined;
     return writeStreamPlace({ at, sent: new Map([...sent, [keyOf(line), line.seq]]) });
-  };
+  }
 
-  #place(): StreamPlace {
+  /** The place of a reader. It says nothing of machines that the reader does not see: not how many there are. */
+  #place(machines: Reader['machines']): StreamPlace {
     const at = this.#looked ?? 0;
     const sent = new Map<string, number>();
-    for (const [key, { seq, at: when }] of this.#recent) if (when >= at - OVERLAP) sent.set(key, seq);
+    for (const [key, { machine, seq, at: when }] of this.#recent)
+      if (when >= at - OVERLAP && (machines?.has(machine) ?? true)) sent.set(key, seq);
     return { at, sent };
   }
 
@@ -400,7 +422,14 @@ export const streamRoutes = (dependencies: FleetDependencies, streams: FleetStre
         ctx.status = 200;
         return;
       }
-      await streams.open(ctx.res, reading, filter, after, () => stillReads(dependencies, ctx, reading.reader));
+      await streams.open(
+        ctx.res,
+        reading,
+        filter,
+        after,
+        () => stillReads(dependencies, ctx, reading),
+        async () => (await scopeOf(dependencies.db, ctx.querystring, reading.bounds)).machines,
+      );
       ctx.respond = false;
     },
   },

@@ -7,7 +7,7 @@
  *
  * An entry that makes no sense where it is (a machine may send anything) changes nothing but the count of unread entries.
  */
-import type { ContainmentAction } from '../../../machines/vocabulary.ts';
+import { type ContainmentAction, SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
 import { snapshotOf } from '../../../machines/decision.ts';
 import type { IncidentContext } from '../../../machines/incident.ts';
 import { CompactRange, type WrittenRange } from '../../audit/compact-range.ts';
@@ -20,6 +20,7 @@ import { type ActionPosture, PostureFold } from '../../domain/posture.ts';
 import { silencesAfter, withArchived } from '../../domain/silence.ts';
 import type { SilenceOnRecord } from '../../domain/silence-terms.ts';
 import { Tally } from '../../domain/tally.ts';
+import { readWords } from '../../search/search-words.ts';
 
 /** The incidents of one history that are kept between batches: the latest ones. */
 const MOST_RECORDS = 512;
@@ -245,8 +246,24 @@ export class HistoryFold {
   }
 }
 
-const isSilence = ({ silence: id, seq }: SilenceOnRecord): boolean =>
-  typeof id === 'string' && ID.test(id) && Number.isSafeInteger(seq);
+/** Whether lists can compare a silence with incidents: those of all machines would fail on one that is none. */
+function isSilence(given: SilenceOnRecord): boolean {
+  const { silence: id, seq, class: classes, source, severity, q, from, until } = given;
+  const isSound =
+    typeof id === 'string' &&
+    ID.test(id) &&
+    Number.isSafeInteger(seq) &&
+    [classes, source, severity].every(areTexts) &&
+    (q === undefined || typeof q === 'string') &&
+    isTime(from) &&
+    isTime(until);
+  // Throws for what is no search.
+  if (isSound && q !== undefined) readWords(q);
+  return isSound;
+}
+
+const areTexts = (value: unknown): boolean =>
+  Array.isArray(value) && value.every((one: unknown) => typeof one === 'string');
 
 /** The incident that an entry is about, if that can be one. */
 function idOf(entry: Entry): string | undefined {
@@ -268,12 +285,16 @@ function folded(before: IncidentRecord | undefined, entry: IncidentEntry, change
   }
 }
 
-/** @throws RangeError for what no column can hold */
-function requireSound({ class: ofClass, severity, state, source, created_at, updated_at, resolution }: Incident): void {
+/** @throws RangeError for what no column can hold, or what a list of all machines would fail on */
+function requireSound(incident: Incident): void {
+  const { class: ofClass, severity, state, source, description, created_at, updated_at, resolution } = incident;
   const words = [ofClass, severity, state, ...(resolution === undefined ? [] : [resolution])];
   const isSound =
     words.every((word: unknown) => typeof word === 'string' && WORD.test(word)) &&
+    SEVERITIES.includes(severity) &&
+    STATES.includes(state) &&
     typeof source === 'string' &&
+    typeof description === 'string' &&
     isTime(created_at) &&
     isTime(updated_at);
   if (!isSound) throw new RangeError('no incident');

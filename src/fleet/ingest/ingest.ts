@@ -153,7 +153,7 @@ export class Ingest {
   ): Promise<void> {
     const { db } = this.#options;
     const logs = await db.transaction().execute(async (tx) => {
-      await lockMachine(tx, machine);
+      await takeMachine(tx, machine);
       const rows = await historiesOf(tx, machine);
       for (const { log } of rows) {
         await deleteReadModels(tx, { machine, log });
@@ -202,7 +202,7 @@ export class Ingest {
     const { db } = this.#options;
     let fold: HistoryFold | undefined;
     const built = await db.transaction().execute(async (tx) => {
-      await lockMachine(tx, machine);
+      await takeMachine(tx, machine);
       const rows = await historiesOf(tx, machine);
       const row = rows.find((one) => one.log === log);
       if (row === undefined || row.built >= row.through) return row?.through ?? Infinity;
@@ -576,6 +576,12 @@ async function lockMachine(tx: Tx, machine: string): Promise<{ readonly audit_ke
   const [row] = rows;
   if (row === undefined) throw new RecorderError('unauthenticated', `the machine ${machine} is not enrolled`);
   return row;
+}
+
+/** Takes the machine's row for work of the fleet's own: nothing was heard of it. @throws RecorderError `not_found` */
+async function takeMachine(tx: Tx, machine: string): Promise<void> {
+  const { rows } = await sql`SELECT machine FROM machines WHERE machine = ${machine} FOR UPDATE`.execute(tx);
+  if (rows.length === 0) throw new RecorderError('not_found', `the fleet knows no machine ${machine}`);
 }
 
 /** @throws RecorderError `conflict` for lines that are no entries or do not link */

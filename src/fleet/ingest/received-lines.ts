@@ -120,6 +120,8 @@ const HASH = /^[0-9a-f]{64}$/;
 const ALGORITHM = /^[a-z0-9-]{1,32}$/;
 
 function readShape(text: string, seq: number): Entry {
+  // Streams give lines as they came: white space before the object, or a carriage return, would end an event early.
+  if (!text.startsWith('{') || text.includes('\r')) throw new LineFault(seq, 'not a JSON object on one line');
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -1,5 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
+import type { Context } from 'koa';
+import type { FleetPrincipal } from '../../../src/fleet/access.ts';
+import type { FleetDependencies } from '../../../src/fleet/api/dependencies.ts';
+import { stillReads } from '../../../src/fleet/api/reading.ts';
 import type { DatabasePlace } from '../../../src/fleet/database.ts';
 import { readStreamPlace, writeStreamPlace } from '../../../src/fleet/api/stream.ts';
 import { EventReader } from '../../support/event-reader.ts';
@@ -110,6 +114,21 @@ function streams(place: () => DatabasePlace): void {
     }
   }).timeout(20_000);
 
+  it('says nothing of other machines to who does not see them, and has those that are enrolled meanwhile', async () => {
+    const reader = await open('?site=paris');
+    await reader.until(() => reader.lastEventId !== '');
+    // m-1, which is in Berlin, has just sent something.
+    expect([...readStreamPlace(reader.lastEventId).sent]).to.deep.equal([]);
+    await fleet.enrol('m-3', { site: 'paris' });
+    await fleet.take('m-1', lines.slice(10, 12), 11);
+    await fleet.take('m-3', lines.slice(0, 2));
+    const events = await reader.received(2);
+    expect(events.map(nameOf)).to.deep.equal(['m-3 1', 'm-3 2']);
+    for (const { id } of events) expect(readStreamPlace(id).sent.size).to.be.at.most(1);
+    await reader.until(() => readStreamPlace(reader.lastEventId).sent.size > 0);
+    expect(readStreamPlace(reader.lastEventId).sent.size).to.equal(1);
+  }).timeout(20_000);
+
   it('refuses what is no place', async () => {
     for (const id of ['x', '12.ab:1', '1.2.3']) expect((await open('', id)).status, id).to.equal(400);
     expect((await open('', '1000')).status).to.equal(410);
@@ -118,6 +137,21 @@ function streams(place: () => DatabasePlace): void {
 }
 
 describe('The stream of all machines', () => {
+  it('ends for who sees other machines than when it began', () => {
+    const reads = (machines: FleetPrincipal['machines'], bounds: FleetPrincipal['machines']): boolean =>
+      stillReads(
+        {
+          access: { principalOf: () => ({ name: 'bert', roles: ['reader'], machines }), proofKey: () => undefined },
+          readAccess: 'token',
+        } as unknown as FleetDependencies,
+        { req: { headers: { authorization: 'Bearer x' } } } as Context,
+        { reader: { words: false, evidence: true }, bounds },
+      );
+    expect(reads({ site: 'berlin' }, { site: 'berlin' })).to.equal(true);
+    expect(reads({ site: 'paris' }, { site: 'berlin' })).to.equal(false);
+    expect(reads({ site: 'berlin' }, 'any')).to.equal(false);
+  });
+
   it('has places that say the same when they are read', () => {
     const place = { at: 1_764_000_000_000, sent: new Map([['abcdefghij-_', 12]]) };
     expect(readStreamPlace(writeStreamPlace(place))).to.deep.equal(place);

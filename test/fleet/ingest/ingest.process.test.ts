@@ -101,6 +101,19 @@ onEachEngine('ingest', (engine) => {
     expect(await readModels(core)).to.deep.equal(before);
   });
 
+  it('makes the read models again of a machine that is silent or revoked, which counts as nothing heard', async () => {
+    const log = new MachineLog().fill(20);
+    await core.ingest.store(batchOf(log, 1));
+    const now = await readModels(core);
+    const heard_at = new Date('2026-01-01T00:00:00Z');
+    await core.enrolment.revoke(machine, 'test');
+    await core.db.updateTable('machines').set({ heard_at }).where('machine', '=', machine).execute();
+    await core.ingest.rebuild(machine);
+    expect(await readModels(core)).to.deep.equal(now);
+    const row = core.db.selectFrom('machines').select('heard_at').where('machine', '=', machine);
+    expect(await row.executeTakeFirst()).to.deep.equal({ heard_at });
+  });
+
   it('takes the same batch twice, and one that overlaps', async () => {
     const log = new MachineLog().fill(300);
     await core.ingest.store(batchOf(log, 1, 200));

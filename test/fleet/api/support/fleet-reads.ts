@@ -32,7 +32,7 @@ export class FleetReads extends ServiceClient {
     principals: Readonly<Record<string, FleetPrincipal>> = {
       [TOKEN]: { name: 'ada', roles: ROLES, machines: 'any' },
     },
-    more: Pick<FleetDependencies, 'few'> = {},
+    more: Pick<FleetDependencies, 'few' | 'mostLookedAt'> = {},
   ): Promise<FleetReads> {
     const db = await openDatabase(place);
     await migrate(db);
