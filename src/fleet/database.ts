@@ -114,6 +114,7 @@ async function onPGlite(folder: string | undefined): Promise<FleetDatabase> {
 
 /**
  * Keeps other processes from a folder of PGlite, which would ruin it.
+ * @public for tests, which need several processes
  * @returns what ends that
  * @throws RecorderError `config` when a living process has it
  */

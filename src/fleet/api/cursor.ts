@@ -63,13 +63,13 @@ export class PlaceSeal {
   }
 }
 
-export const writePlace = ({ sort, key, at, machine, id, number, head }: FleetPlace): string =>
+const writePlace = ({ sort, key, at, machine, id, number, head }: FleetPlace): string =>
   Buffer.from(JSON.stringify([sort, key, at, machine, id, number, ...(head === undefined ? [] : [head])])).toString(
     'base64url',
   );
 
 /** Reads what `writePlace` wrote. @throws RecorderError `invalid_request` for anything else, or for another order */
-export function readPlace(text: string, wanted: Sort): FleetPlace {
+function readPlace(text: string, wanted: Sort): FleetPlace {
   const place = placeIn(text);
   if (place === undefined || writePlace(place) !== text) throw new RecorderError('invalid_request', 'invalid cursor');
   if (place.sort === wanted) return place;

@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import { EVERY_ROLE, type Principal } from '../../../src/access/principal.ts';
 import { RecorderError } from '../../../src/errors.ts';
 import { canonicalForm } from '../../../src/json/canonical-form.ts';
+import { eventually } from '../../support/eventually.ts';
 import { command, dial, serve, stopServing } from '../support/client.ts';
 import { incident, standIn, TOKEN } from '../support/dependencies.ts';
 
@@ -292,7 +293,7 @@ describe('POST /api/v1/incidents/reports', () => {
       const leaving = await dial(server);
       leaving.write(`POST ${PATH} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${TOKEN}\r\n`);
       leaving.write(`Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`);
-      while (begun < count) await new Promise(setImmediate);
+      await eventually(() => begun >= count);
       leaving.destroy();
       await once(leaving, 'close');
     }
