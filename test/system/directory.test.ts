@@ -33,7 +33,12 @@ describe("the log's directory, while the unit runs and reports go on", () => {
     ['the log is renamed', `mv ${LOG} ${LOG}.1`, 'log_removed'],
     ['the log is replaced', `cp -p ${LOG} ${LOG}.2; mv ${LOG}.2 ${LOG}`, 'log_replaced'],
     ['a link takes its place', `mv ${LOG} ${LOG}.3; ln -s ${LOG}.3 ${LOG}`, 'log_replaced'],
-    ['a directory takes its place', `rm ${LOG}; mkdir ${LOG}; touch ${LOG}/in-the-way`, 'log_replaced'],
+    // At once: the recorder would put the file back in between.
+    [
+      'a directory takes its place',
+      `mkdir ${LOG}.6; touch ${LOG}.6/in-the-way; mv -T --exchange ${LOG}.6 ${LOG}; rm ${LOG}.6`,
+      'log_replaced',
+    ],
     ['somebody writes to its end', `echo foreign >> ${LOG}`, 'log_extended'],
     ['it is given a second name', `ln ${LOG} ${LOG}.4; sleep 2; rm ${LOG}.4`, 'log_linked'],
     ['its checkpoint is removed', `rm ${LOG}.checkpoint`, 'checkpoint_removed'],
