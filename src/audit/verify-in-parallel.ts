@@ -24,7 +24,7 @@ const MOST_WORKERS = 8;
 /** What does the work of a part: `verifyPart`, here or elsewhere. */
 type Verifying = (part: Part, onProgress: (bytes: number) => void) => Promise<ValidPart | undefined>;
 
-export interface ParallelOptions extends Omit<VerifyOptions, 'older' | 'to'> {
+export interface ParallelOptions extends Omit<VerifyOptions, 'anchors' | 'older' | 'to'> {
   /** How many parts; by default one for each processor, and one alone without a compiler or for a short log. */
   readonly parts?: number;
   /** Verify the parts in this thread. */

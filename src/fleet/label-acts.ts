@@ -1,7 +1,7 @@
 /**
  * An action on all machines with some labels: "freeze the agents of site=berlin".
  *
- * A machine may have no incident that asks for the action. So each is told to report one, with the fleet as its source, of
+ * A machine may have no incident that asks for the action. So each gets the command to report one, with the fleet as its source, of
  * a class whose rule has the action, and to contain it. It is an incident like any other then: people see why, and resolve
  * it when it is over.
  *

@@ -209,3 +209,13 @@ export function shownGroup(
     }),
   };
 }
+
+/** What the statistics say of a group. */
+export const statisticsOfGroup = ({
+  newest: _newest,
+  description: _description,
+  assignees: _assignees,
+  containment: _containment,
+  looked_at: _lookedAt,
+  ...counts
+}: IncidentGroup): Partial<IncidentGroup> => counts;

@@ -73,7 +73,7 @@ describe('incident-recorder ship', () => {
     expect(fleet.batches).to.equal(0);
   });
 
-  it('follows the log, serves /metrics, and ends when it is told to', async () => {
+  it('follows the log, serves /metrics, and ends at a signal', async () => {
     const socket = join(home, 'metrics.sock');
     const child = spawnCommand(['ship', '--no-prove', '--metrics', `unix:${socket}`], env);
     const said = text(child.stdout);

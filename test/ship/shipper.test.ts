@@ -163,7 +163,7 @@ describe('the shipper', () => {
     expect(fleet.lines(recorder.log)).to.deep.equal(wholeLog());
   });
 
-  it('goes on with the other log of a recorder that was set up anew', async () => {
+  it('goes on with the other log of a recorder that was set up again', async () => {
     recorder.lines = chain(50);
     start();
     await arrived();

@@ -1,4 +1,4 @@
-import type { IncidentGroup } from '../../query/incident-groups.ts';
+import { type IncidentGroup, statisticsOfGroup } from '../../query/incident-groups.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
 import { readerOf } from '../middleware/read-access.ts';
@@ -53,16 +53,6 @@ export const groupRoutes = (
   });
   return [
     route('/api/v1/incidents/groups', false, (group) => group),
-    route('/api/v1/stats/groups', true, statisticsOf),
+    route('/api/v1/stats/groups', true, statisticsOfGroup),
   ];
 };
-
-/** What the statistics say of a group. */
-const statisticsOf = ({
-  newest: _newest,
-  description: _description,
-  assignees: _assignees,
-  containment: _containment,
-  looked_at: _lookedAt,
-  ...counts
-}: IncidentGroup): Partial<IncidentGroup> => counts;

@@ -19,6 +19,7 @@ import {
   type GroupsQuery,
   type IncidentGroup,
   shownGroup,
+  statisticsOfGroup,
 } from '../../query/incident-groups.ts';
 import type { FleetDatabase } from '../database.ts';
 import type { FleetDependencies } from './dependencies.ts';
@@ -72,18 +73,9 @@ export const groupRoutes = (dependencies: FleetDependencies): readonly ApiRoute[
   });
   return [
     route('/api/v1/incidents/groups', false, (group) => group),
-    route('/api/v1/stats/groups', true, statisticsOf),
+    route('/api/v1/stats/groups', true, statisticsOfGroup),
   ];
 };
-
-const statisticsOf = ({
-  newest: _newest,
-  description: _description,
-  assignees: _assignees,
-  containment: _containment,
-  looked_at: _lookedAt,
-  ...counts
-}: IncidentGroup): Partial<IncidentGroup> => counts;
 
 /** The recorder's parameters, and `machine` among the members of `by`. @throws RecorderError `invalid_request` */
 function readFleetGroups({ query, reader }: Reading, now: number): GroupsQuery & { readonly byMachine: boolean } {

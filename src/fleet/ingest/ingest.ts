@@ -88,7 +88,7 @@ export interface IngestOptions {
   readonly signer: Signer;
   /** The keys of a machine's audit chain, from what is stored of them, the newest first. */
   readonly unseal: (sealed: string) => readonly Buffer[];
-  /** Is told of each new divergence, once it is stored. */
+  /** Called with each new divergence, once it is stored. */
   readonly onDiverged?: (machine: string, divergence: Divergence) => void;
 }
 

@@ -139,7 +139,7 @@ describe('who is bound to some machines', function () {
     }
   });
 
-  it('is told what is wrong with a value that the database can not hold', async () => {
+  it('gets 400 for a value that the database can not hold', async () => {
     const place = (...parts: unknown[]): string => Buffer.from(JSON.stringify(parts)).toString('base64url');
     for (const path of [
       'incidents/get?id=%00',

@@ -1,6 +1,6 @@
 /**
  * A PostgreSQL server of the tests' own: a cluster in a temporary directory, run as the user `postgres` where this is root,
- * as the server refuses to run as root. Where PostgreSQL is missing, whoever asks is told so, loudly.
+ * as the server refuses to run as root. Where PostgreSQL is missing, that is said loudly.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
