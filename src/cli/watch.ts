@@ -14,7 +14,7 @@ import { explain } from './exit.ts';
 import { type FilterOptions, wholeNumber, withFilterOptions } from './filter-options.ts';
 import { ApiClient, type ApiOptions, withQuery, withApiClient } from './api-client.ts';
 import { STATE_STYLES, styled } from './terminal/colour.ts';
-import { isOutputGone, writeNotice, writeLines } from './terminal/output.ts';
+import { isOutputGone, outputGone, writeNotice, writeLines } from './terminal/output.ts';
 import { printable, printableJson } from './terminal/printable.ts';
 import { terminalWidth } from './terminal/table.ts';
 import { fitted, padded } from './terminal/width.ts';
@@ -50,7 +50,8 @@ async function watch({ after, ...options }: Options): Promise<void> {
     const silence = new AbortController();
     const timer = setTimeout(() => silence.abort(), LONGEST_SILENCE);
     try {
-      const stream = await api.stream(path, { 'last-event-id': place }, silence.signal);
+      const signal = AbortSignal.any([silence.signal, outputGone]);
+      const stream = await api.stream(path, { 'last-event-id': place }, signal);
       wasThere = true;
       if (isAway) writeNotice('connected again');
       isAway = false;
@@ -66,6 +67,7 @@ async function watch({ after, ...options }: Options): Promise<void> {
         place = id;
       }
     } catch (error) {
+      if (isOutputGone()) return;
       const first = wasThere && error instanceof Refused && error.status === 410 ? error.body.first_seq : undefined;
       if (typeof first === 'number') {
         writeNotice(`${(error as Refused).message}; beginning with entry ${first}`);

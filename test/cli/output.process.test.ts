@@ -85,6 +85,17 @@ describe('a command whose output nobody reads', () => {
     expect(code).to.equal(0);
   });
 
+  it('notices a reader that has gone with the first entry, and waits for no second', async () => {
+    await reported();
+    const { audit } = (await service.get('/health')).json as { readonly audit: { readonly last_seq: number } };
+    const { code } = await unread(DEAD_READERS['a pipe whose reader has gone']!, [
+      'watch',
+      '--after',
+      `${audit.last_seq - 1}`,
+    ]);
+    expect(code).to.equal(0);
+  });
+
   it('loses nothing to a reader that is slow', async () => {
     const evidence = JSON.stringify({ much: 'x'.repeat(50_000) });
     for (let count = 0; count < 4; count++) await run([...REPORT, '--evidence', evidence], { env });

@@ -25,6 +25,9 @@ const STUCK = 'STUCK';
 
 /** Why the output is dropped: the code of an error, or `STUCK`. */
 let fault: string | undefined;
+const gone = new AbortController();
+/** Aborts when nobody reads the output any more: the error of a write comes after it, maybe while a command waits. */
+export const outputGone: AbortSignal = gone.signal;
 /** Whether the reader has taken something. */
 let isRead = false;
 
@@ -35,6 +38,7 @@ export const isOutputGone = (): boolean => fault !== undefined;
 export function guardOutput(): void {
   process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
     fault ??= code ?? 'EIO';
+    gone.abort();
   });
   process.stderr.on('error', () => {});
 }
