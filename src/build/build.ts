@@ -73,6 +73,8 @@ const commonJs: BuildOptions['output'] = {
   format: 'cjs',
   entryFileNames: '[name].cjs',
   codeSplitting: false,
+  // What is declared with const is checked to be declared at each use, which takes a hundredth of a report's time.
+  topLevelVar: true,
 };
 
 await rm(`${root}dist`, { recursive: true, force: true });
