@@ -93,6 +93,16 @@ describe('the shipper on a host with systemd', () => {
     await arrives();
   });
 
+  it('says soon that it can’t reach a fleet to which the drop-in does not open the network', async () => {
+    machine.put(`${DROP_INS}/other.conf`, { text: `[Service]\nEnvironment=FLEET_ADDRESS=${OTHER}\n` });
+    machine.run(`systemctl daemon-reload; systemctl restart ${SHIPPER}`);
+    const since = performance.now();
+    await machine.wait(`journalctl --unit=${SHIPPER} --output=cat | grep -q '(no connection in 10000 ms)'`);
+    expect(performance.now() - since).to.be.below(30_000);
+    machine.run(`rm ${DROP_INS}/other.conf; systemctl daemon-reload; systemctl restart ${SHIPPER}`);
+    await arrives();
+  });
+
   it('has nothing but what it needs', async () => {
     machine.put(`${DROP_INS}/probe.conf`, {
       text: `[Service]\nBindReadOnlyPaths=/opt/probe.mjs:${PROGRAM}/dist/cli.js\n`,
