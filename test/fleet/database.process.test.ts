@@ -17,8 +17,7 @@ describe('the database of the fleet', () => {
       expect(isUnreachable(withCode(code)), code).to.equal(false);
   });
 
-  it('gives the folder of PGlite to one process, of many that find the lock of a dead one', async function () {
-    this.timeout(60_000);
+  it('gives the folder of PGlite to one process, of many that find the lock of a dead one', async () => {
     const parent = mkdtempSync(join(tmpdir(), 'fleet-lock-'));
     const folder = join(parent, 'database');
     // No process has this number.
