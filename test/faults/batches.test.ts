@@ -1,9 +1,11 @@
 import { randomInt } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setTimeout as after } from 'node:timers/promises';
 import { AssertionError, expect } from 'chai';
 import { HARDENED_NODE } from '../../src/build/hardened-node.ts';
+import { spawnCommand } from '../cli/support/command-line.ts';
 import { putLoad, requestBytes } from '../bench/load.ts';
 import { type RunningService, runningServices, ServiceHome, TOKEN, ROOT } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
@@ -90,8 +92,20 @@ describe('given batches of reports', () => {
       expect(ledger.counts.unanswered).to.equal(0);
       expect((await service.get('/health')).status).to.equal(503);
       await home.expectSound();
+      // Lines that come meanwhile wait for the room.
+      const lines = spawnCommand(['report', '--batch'], {
+        INCIDENT_RECORDER_URL: `http://127.0.0.1:${service.port}`,
+        INCIDENT_RECORDER_TOKEN_PATH: home.token,
+      });
+      const said = text(lines.stderr);
+      lines.stdout.resume();
+      for (const n of [1, 2, 3]) lines.stdin.write(`{"class":"prompt_injection","source":"s","description":"d${n}"}\n`);
+      lines.stdin.end();
+      await after(1000);
+      expect(lines.exitCode).to.equal(null);
       rmSync(ballast);
       await until(async () => (await service.get('/health')).status === 200);
+      expect(await said).to.equal('3 reports: 3 created, 0 on record already, 0 refused\n');
       await ledger.check(service);
       const { acknowledged } = ledger.counts;
       await ledger.loadBatches(service, () => ledger.counts.acknowledged < acknowledged + 2, [20, 7]);
