@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
-import { rmSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
+import { text as allOf } from 'node:stream/consumers';
 import { setTimeout as after } from 'node:timers/promises';
 import { AssertionError, expect } from 'chai';
 import { HARDENED_NODE } from '../../src/build/hardened-node.ts';
@@ -92,26 +92,39 @@ describe('given batches of reports', () => {
       expect(ledger.counts.unanswered).to.equal(0);
       expect((await service.get('/health')).status).to.equal(503);
       await home.expectSound();
-      // Lines that come meanwhile wait for the room.
-      const lines = spawnCommand(['report', '--batch'], {
-        INCIDENT_RECORDER_URL: `http://127.0.0.1:${service.port}`,
-        INCIDENT_RECORDER_TOKEN_PATH: home.token,
-      });
-      const said = text(lines.stderr);
-      lines.stdout.resume();
-      for (const n of [1, 2, 3]) lines.stdin.write(`{"class":"prompt_injection","source":"s","description":"d${n}"}\n`);
-      lines.stdin.end();
-      await after(1000);
-      expect(lines.exitCode).to.equal(null);
       rmSync(ballast);
       await until(async () => (await service.get('/health')).status === 200);
-      expect(await said).to.equal('3 reports: 3 created, 0 on record already, 0 refused\n');
       await ledger.check(service);
       const { acknowledged } = ledger.counts;
       await ledger.loadBatches(service, () => ledger.counts.acknowledged < acknowledged + 2, [20, 7]);
       await ledger.check(service);
       expect(await service.end()).to.equal(0);
       await ledger.expectNothingLost(home);
+    });
+
+    it('then `report --batch` tries again until there is room, and has each line recorded once', async () => {
+      const home = new ServiceHome(mounted.tmpfs(4 * MEBIBYTE));
+      const service = await start(home);
+      const ballast = join(home.directory, 'ballast');
+      const file = openSync(ballast, 'w');
+      expect(() => writeSync(file, Buffer.alloc(4 * MEBIBYTE)) && writeSync(file, 'more')).to.throw('ENOSPC');
+      closeSync(file);
+      const lines = spawnCommand(['report', '--batch'], {
+        INCIDENT_RECORDER_URL: `http://127.0.0.1:${service.port}`,
+        INCIDENT_RECORDER_TOKEN_PATH: home.token,
+      });
+      const said = allOf(lines.stderr);
+      lines.stdout.resume();
+      for (const n of [1, 2, 3])
+        lines.stdin.write(`{"class":"prompt_injection","source":"s","description":"${n}${'d'.repeat(2000)}"}\n`);
+      lines.stdin.end();
+      await after(1000);
+      expect(lines.exitCode).to.equal(null);
+      rmSync(ballast);
+      expect(await said).to.equal('3 reports: 3 created, 0 on record already, 0 refused\n');
+      expect((await service.get('/api/v1/stats')).json).to.include({ total_incidents: 3 });
+      await service.end();
+      await home.expectSound();
     });
   });
 
