@@ -195,7 +195,12 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
       retry: async () => ({ retried: 1, remaining: 0 }),
     },
     events: { open: async () => {} },
-    fleetCommands: { alone: (_, work) => work(), given: () => undefined, answered: async () => {} },
+    fleetCommands: {
+      alone: (_, work) => work(),
+      given: () => undefined,
+      mayBeForgotten: () => false,
+      answered: async () => {},
+    },
     logId: () => undefined,
     anchors: { record: async () => ({ recorded: false, why: 'a test' }) },
     logStreams: { open: async (response) => void response.end(), headers: () => ({}), requireFrom: () => {} },
