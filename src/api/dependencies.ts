@@ -72,7 +72,7 @@ export interface ApiDependencies {
   readonly fleetCommands: Pick<FleetCommands, 'alone' | 'given' | 'mayBeForgotten' | 'answered'>;
   /** The identity of the log, when it is known. */
   readonly logId: () => string | undefined;
-  readonly logStreams: Pick<LogStreams, 'open' | 'headers' | 'requireFrom'>;
+  readonly logStreams: Pick<LogStreams, 'open' | 'headers' | 'from'>;
   readonly statistics: Pick<Statistics, 'read'>;
   readonly attention: Pick<Attention, 'count'>;
   readonly policy: { readonly current: Policy };

@@ -203,7 +203,11 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
     },
     logId: () => undefined,
     anchors: { record: async () => ({ recorded: false, why: 'a test' }) },
-    logStreams: { open: async (response) => void response.end(), headers: () => ({}), requireFrom: () => {} },
+    logStreams: {
+      open: async (response) => void response.end(),
+      headers: () => ({}),
+      from: () => Promise.reject(new Error('no log')),
+    },
     statistics: { read: () => statistics },
     attention: { count: () => 1 },
     policy: { current: BUILT_IN },
