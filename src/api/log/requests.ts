@@ -10,6 +10,7 @@ export const logSchema = z.strictObject({
   from: once('from', isPositive, 'from must be the seq of an entry, a whole number from 1 on'),
   limit: once('limit', isPositive, 'limit must be how many entries, a whole number from 1 on'),
   follow: once('follow', (text) => ['true', 'false'].includes(text), 'follow must be true or false'),
+  archived: once('archived', (text) => ['true', 'false'].includes(text), 'archived must be true or false'),
 });
 
 export const ANCHOR_REQUIRED = 'anchor required: the signed note';
