@@ -276,4 +276,52 @@ describe('the routes for machines', () => {
       404,
     );
   });
+
+  const waits = (machine: string, id: string, signed: string, issued: number) =>
+    fleet.db
+      .insertInto('commands')
+      .values({
+        machine,
+        id,
+        command: 'note',
+        body: '{}',
+        signed,
+        by: 'ada',
+        role: 'operator',
+        issued_at: new Date(issued),
+        expires_at: new Date(Date.now() + 600_000),
+        state: 'pending',
+      })
+      .execute();
+  const given = async (machine: string, token: string): Promise<string[]> => {
+    const { body } = await ask('GET', `/api/v1/machines/${machine}/commands`, { token });
+    return (body as unknown as { id: string }[]).map(({ id }) => id);
+  };
+
+  it('gives newer commands, too, while many others have no answer', async () => {
+    const token = await enrolled('o2');
+    const start = Date.now() - 60_000;
+    for (let n = 10; n < 80; n++) await waits('o2', `CMD-${n}`, 'note', start + n);
+    const first = await given('o2', token);
+    expect(first).to.have.length(64).and.deep.equal(first.toSorted());
+    await waits('o2', 'CMD-new', 'note', Date.now());
+    const seen = new Set([...(await given('o2', token)), ...(await given('o2', token))]);
+    expect([...seen])
+      .to.include('CMD-new')
+      .and.include('CMD-79')
+      .and.have.length(71);
+  });
+
+  it('gives no more of them at once than a shipper reads', async () => {
+    const token = await enrolled('o3');
+    const note = '"'.repeat(500_000);
+    for (let n = 10; n < 20; n++) await waits('o3', `CMD-${n}`, note, Date.now() + n);
+    const seen = new Set<string>();
+    for (let n = 0; n < 10; n++) {
+      const { body, headers } = await ask('GET', '/api/v1/machines/o3/commands', { token });
+      expect(Number(headers['content-length'])).to.be.below(4 * 1024 * 1024);
+      for (const { id } of body as unknown as { id: string }[]) seen.add(id);
+    }
+    expect(seen.size).to.equal(10);
+  });
 });

@@ -12,6 +12,7 @@ export const logSchema = whenUsed(() =>
     from: once('from', isPositive, 'from must be the seq of an entry, a whole number from 1 on'),
     limit: once('limit', isPositive, 'limit must be how many entries, a whole number from 1 on'),
     follow: once('follow', (text) => ['true', 'false'].includes(text), 'follow must be true or false'),
+    archived: once('archived', (text) => ['true', 'false'].includes(text), 'archived must be true or false'),
   }),
 );
 
