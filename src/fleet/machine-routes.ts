@@ -148,9 +148,8 @@ export function machineRoutes(dependencies: MachineRouteDependencies): readonly 
   const commands = async (ctx: Context, machine: string): Promise<void> => {
     const wait = Math.min(LONGEST_WAIT, requireCount('wait', ctx.query.wait ?? '0', 0));
     const until = clock.monotonic() + wait * SECOND;
-    let isGone = false;
-    ctx.res.once('close', () => (isGone = true));
     for (;;) {
+      const isGone = ctx.res.closed;
       // What is fetched for nobody would count as fetched.
       const found = isGone ? [] : await fetchCommands(db, machine);
       if (found.length > 0 || clock.monotonic() >= until || isGone) {

@@ -82,9 +82,10 @@ export const SCHEMA = `
   CREATE VIRTUAL TABLE search USING fts5(
     words, people, evidence, marks, content = '', contentless_delete = 1, detail = column, tokenize = 'ascii'
   );
-  -- Incidents that leave must not have it merged: that takes a tenth of a second again and again. The merges of what is
-  -- added drop their words.
-  INSERT INTO search (search, rank) VALUES ('deletemerge', 0);
+  -- It never merges by itself, as that takes a tenth of a second now and then, but a little at a time: see search.ts. The
+  -- words of incidents that have left are dropped on the way. With 2000 parts it could not be written any more.
+  INSERT INTO search (search, rank) VALUES
+    ('automerge', 0), ('usermerge', 8), ('crisismerge', 1500), ('deletemerge', 0);
 
   -- While a log is applied, the first incident that is not in the search index yet: see search-backlog.ts.
   CREATE TABLE unsearched (
