@@ -9,6 +9,7 @@ import { type Clock, SECOND } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
 import type { FleetDatabase } from './database.ts';
 import type { Enrolment } from './enrolment.ts';
+import { FailureLimit } from './failure-limit.ts';
 import type { Ingest } from './ingest/ingest.ts';
 import { MOST_BYTES } from './ingest/received-lines.ts';
 import { readBody, readJson } from './machine-body.ts';
@@ -26,6 +27,8 @@ export interface MachineRouteDependencies {
 const LONGEST_STATUS = 1024 * 1024;
 const LONGEST_RESULT = 1024 * 1024;
 const LONGEST_ENROLMENT = 64 * 1024;
+/** In characters: that of a machine. */
+const LONGEST_NAME = 128;
 /** How long a shipper may wait for commands, in seconds, and how often they are looked for, in milliseconds. */
 const LONGEST_WAIT = 30;
 const LOOK_EVERY = SECOND;
@@ -33,15 +36,38 @@ const LOOK_EVERY = SECOND;
 const MOST_COMMANDS = 64;
 const MOST_COMMAND_BYTES = 1024 * 1024;
 const LOG = /^[0-9a-f]{64}$/;
+/** Attempts to enrol that fail: of one address for one machine, and of one address. Behind a proxy all have one. */
+const WRONG_SECRETS = { most: 20, forgetAfter: 6 * SECOND };
+const WRONG_ENROLMENTS = { most: 200, forgetAfter: SECOND / 10 };
 const PEER = 'the token, or the certificate, is not one of this machine';
 
 export function machineRoutes(dependencies: MachineRouteDependencies): readonly ApiRoute[] {
   const { db, clock, ingest, enrolment, quotas } = dependencies;
+  const now = (): number => clock.monotonic();
+  const wrongSecrets = new FailureLimit({ ...WRONG_SECRETS, now });
+  const wrongEnrolments = new FailureLimit({ ...WRONG_ENROLMENTS, now });
 
   const enrol = async (ctx: Context): Promise<void> => {
+    const address = ctx.req.socket.remoteAddress ?? '';
+    wrongEnrolments.require(address);
+    let name = address;
+    try {
+      await enrolBy(ctx, (machine) => wrongSecrets.require((name = `${address} ${machine.slice(0, LONGEST_NAME)}`)));
+    } catch (error) {
+      if (error instanceof RecorderError && error.status < 500 && error.code !== 'quota_exceeded') {
+        wrongEnrolments.failed(address);
+        wrongSecrets.failed(name);
+      }
+      throw error;
+    }
+  };
+
+  /** @param admit is called with the name of the machine before the secret is looked at */
+  const enrolBy = async (ctx: Context, admit: (machine: string) => void): Promise<void> => {
     const { machine, secret, token_sha256, public_key, audit_key } = await readJson(ctx.req, LONGEST_ENROLMENT);
     if (![machine, secret, token_sha256, public_key, audit_key ?? ''].every((value) => typeof value === 'string'))
       throw new RecorderError('invalid_request', 'machine, secret, token_sha256 and public_key must be given as text');
+    admit(machine as string);
     const request = { machine, secret, token_sha256, public_key, audit_key } as Record<string, string>;
     respond(ctx, 201, await enrolment.enrol(request as unknown as Parameters<Enrolment['enrol']>[0]));
   };

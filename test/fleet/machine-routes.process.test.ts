@@ -93,6 +93,22 @@ describe('the routes for machines', () => {
     expect((await enrol(first, 'e')).status).to.equal(403);
   });
 
+  it('has whoever guesses secrets wait, and nobody else', async () => {
+    const secret = await fleet.enrolment.invite('g1', {}, 'test');
+    const guess = (machine: string, guessed: string): Promise<Answer> =>
+      ask('POST', '/api/v1/enrol', {
+        body: { machine, secret: guessed, token_sha256: sha256('t'), public_key: 'key' },
+      });
+    const answers = [];
+    for (let n = 0; n < 22; n++) answers.push(await guess('g1', `guess ${n}`));
+    expect(answers.slice(0, 20).every(({ status }) => status === 403)).to.equal(true);
+    expect(answers.at(-1)!.status).to.equal(429);
+    expect(Number(answers.at(-1)!.headers['retry-after'])).to.be.within(1, 6);
+    expect((await guess('g1', secret)).status).to.equal(429);
+    const other = await fleet.enrolment.invite('g2', {}, 'test');
+    expect((await guess('g2', other)).status).to.equal(201);
+  });
+
   it('gives no machine the name that another is shown with', async () => {
     await enrolled('n1');
     await fleet.enrolment.rename('n1', 'n2', 'test');
