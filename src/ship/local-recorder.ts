@@ -74,7 +74,11 @@ export class LocalRecorder {
     follow: boolean,
     signal: AbortSignal,
   ): Promise<{ readonly head: LogHead; readonly body: IncomingMessage }> {
-    const response = await this.#open(`/api/v1/log?from=${from}${follow ? '&follow=true' : ''}`, signal);
+    const path = `/api/v1/log?from=${from}${follow ? '&follow=true' : ''}`;
+    let response = await this.#open(path, signal);
+    const gone = response.statusCode === 410 ? await refusalOf(response) : undefined;
+    // The archive beside the log may still have it. A recorder that does not know this answers 400.
+    if (gone !== undefined) response = await this.#open(`${path}&archived=true`, signal);
     const head = headOf(response);
     if (response.statusCode === 200 && head !== undefined) return { head, body: response };
     if (response.statusCode === 416 && head !== undefined) {
@@ -82,7 +86,8 @@ export class LocalRecorder {
       throw new PastTheEnd(head, from);
     }
     const refusal = await refusalOf(response);
-    throw refusal.status === 410 ? new EntriesGone(refusal.message) : refusal;
+    if (gone === undefined || refusal.status >= 500) throw refusal;
+    throw new EntriesGone(gone.message);
   }
 
   /** `/health`, also of a degraded recorder. @throws Refused, NotReachable */

@@ -6,6 +6,9 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { sql } from 'kysely';
 import { isUnreachable, openDatabase } from '../../src/fleet/database.ts';
+import { durabilityWarnings } from '../../src/fleet/durability.ts';
+import { Engine } from './support/engines.ts';
+import { Postgres, postgresPrograms } from './support/postgres.ts';
 
 describe('the database of the fleet', () => {
   it('is to be asked again after what passes, and not after what does not', () => {
@@ -69,6 +72,57 @@ describe('the database of the fleet', () => {
       expect(turns).to.be.at.least(20);
     } finally {
       await db.destroy();
+    }
+  });
+
+  it('says when it may lose what it has acknowledged', async function () {
+    this.timeout(120_000);
+    const engine = new Engine('PGlite');
+    const fleet = await engine.fleet();
+    try {
+      const response = await fetch(`http://127.0.0.1:${fleet.address.port}/health`);
+      const health = (await response.json()) as { status: string; warnings: string[] };
+      expect(health.status).to.equal('ok');
+      expect(health.warnings.join()).to.include('PGlite does not sync its files');
+    } finally {
+      await fleet.stop();
+      engine.end();
+    }
+    if (postgresPrograms() === undefined) {
+      console.warn('SKIPPED on PostgreSQL, which is not installed (apt-get install postgresql)');
+      return;
+    }
+    const postgres = await Postgres.start();
+    try {
+      const warned = async (statements: readonly string[], needsStandby = false): Promise<string> => {
+        const db = await openDatabase({ url: postgres.database(), connections: 1 });
+        try {
+          for (const statement of statements) await sql.raw(statement).execute(db);
+          // The server takes its time to read its settings again.
+          for (let attempt = 0; ; attempt++) {
+            const warnings = await durabilityWarnings(db, needsStandby);
+            if (warnings.length > 0 || statements.length === 0 || attempt === 100) return warnings.join('; ');
+            await new Promise((resolve) => setTimeout(resolve, 100));
+          }
+        } finally {
+          await db.destroy();
+        }
+      };
+      expect(await warned([])).to.equal('');
+      expect(await warned([], true)).to.include('synchronous_standby_names is empty');
+      expect(await warned(['SET synchronous_commit = off'])).to.include('synchronous_commit is off');
+      const alter = (setting: string): readonly string[] => [
+        'SET synchronous_commit = local',
+        `ALTER SYSTEM SET ${setting}`,
+        'SELECT pg_reload_conf()',
+      ];
+      expect(await warned(alter('fsync = off'))).to.include('fsync is off');
+      // From here on a commit waits.
+      expect(await warned(alter("synchronous_standby_names = 'one'"))).to.include(
+        'no synchronous standby is connected',
+      );
+    } finally {
+      postgres.end();
     }
   });
 });

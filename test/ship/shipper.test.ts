@@ -200,6 +200,16 @@ describe('the shipper', () => {
     expect(said.map(({ message }) => message).join()).to.include('entries 1 to 300 are not in the log any more');
   });
 
+  it('ships what was archived before the fleet had it, from the archive', async () => {
+    recorder.lines = chain(500);
+    recorder.first = 301;
+    recorder.isArchiveThere = true;
+    start();
+    await arrived();
+    expect(fleet.lines(recorder.log)).to.deep.equal(wholeLog());
+    expect(said.map(({ message }) => message).join()).to.not.include('not in the log any more');
+  });
+
   it('says how far it is, how fast, and when it is done', async () => {
     recorder.lines = chain(30_000);
     const shipper = start({ bytesPerSecond: 60_000 });

@@ -16,7 +16,7 @@ import { sql } from 'kysely';
 import { SEVERITIES } from '../../../machines/vocabulary.ts';
 import type { EventFilter } from '../../api/events/event-filter.ts';
 import type { ApiRoute } from '../../api/middleware/routing.ts';
-import { kinds } from '../../api/request/fields.ts';
+import { filtersOfKinds } from '../../api/request/fields.ts';
 import { validate } from '../../api/request/validate.ts';
 import { type Clock, MINUTE, SECOND } from '../../clock.ts';
 import { shownLine } from '../../domain/withheld.ts';
@@ -416,7 +416,7 @@ async function drained(response: ServerResponse): Promise<void> {
   }
 }
 
-const streamSchema = z.strictObject({ ...kinds });
+const streamSchema = z.strictObject({ ...filtersOfKinds() });
 
 export const streamRoutes = (dependencies: FleetDependencies, streams: FleetStreams): readonly ApiRoute[] => [
   {

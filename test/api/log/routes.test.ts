@@ -1,6 +1,6 @@
 import { createServer, get, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { basename, join } from 'node:path';
 import { expect } from 'chai';
@@ -8,6 +8,7 @@ import { LogStreams } from '../../../src/api/log/log-streams.ts';
 import type { ApiServer } from '../../../src/api/server/api-server.ts';
 import type { Role } from '../../../machines/vocabulary.ts';
 import { moveToArchive } from '../../../src/audit/archive.ts';
+import { archivedPath } from '../../../src/audit/archived-path.ts';
 import type { AuditLog } from '../../../src/audit/log.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { draft, HASH, openLog } from '../../support/audit-log.ts';
@@ -154,6 +155,45 @@ describe('GET /api/v1/log', () => {
     expect(status).to.equal(410);
     expect(body.first_seq).to.equal(second!.first);
     expect((await ask(server, `${PATH}?from=${second!.first}`, BY_TOKEN)).status).to.equal(200);
+  });
+
+  it('goes on from the archive into the log where that is asked for', async () => {
+    await begin(60, { segmentBytes: 2000 });
+    const archived = log.sealed.slice(0, 2);
+    for (const segment of archived) await moveToArchive(segment);
+    log.forget(archived);
+    const { first } = log.sealed[0]!;
+    const { status, headers, text } = await ask(server, `${PATH}?from=2&archived=true`, BY_TOKEN);
+    expect([status, headers['log-first'], headers['log-id']]).to.deep.equal([200, '1', ID]);
+    const seqs = text
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line).data.seq);
+    expect(seqs).to.deep.equal(upTo(60, 2));
+    const head = await ask(server, `${PATH}?from=2&archived=true`, { method: 'HEAD', ...BY_TOKEN });
+    expect([head.status, head.headers['log-first']]).to.deep.equal([200, '1']);
+    expect((await ask(server, `${PATH}?from=2&archived=false`, BY_TOKEN)).status).to.equal(410);
+    expect((await ask(server, `${PATH}?from=2&archived=x`, BY_TOKEN)).status).to.equal(400);
+    // A part of the archive was taken away.
+    rmSync(archivedPath(archived[1]!.path));
+    expect((await ask(server, `${PATH}?from=2&archived=true`, BY_TOKEN)).body.first_seq).to.equal(first);
+  });
+
+  it('takes no archive of another log for its own, and its faults not for the log’s', async () => {
+    await begin(60, { segmentBytes: 2000 });
+    const [segment] = log.sealed;
+    await moveToArchive(segment!);
+    log.forget([segment!]);
+    const path = archivedPath(segment!.path);
+    const written = readFileSync(path, 'utf8');
+    const lines = written.split('\n');
+    writeFileSync(path, lines.toSpliced(1, 1).join('\n'));
+    expect((await ask(server, `${PATH}?from=2&archived=true`, BY_TOKEN)).status).to.equal(500);
+    const last = JSON.parse(lines.at(-2)!);
+    writeFileSync(path, lines.with(-2, JSON.stringify({ ...last, entry_hash: 'a1'.repeat(32) })).join('\n'));
+    expect((await ask(server, `${PATH}?from=1&archived=true`, BY_TOKEN)).status).to.equal(410);
+    expect(log.status.state).to.equal('open');
+    expect((await ask(server, `${PATH}?from=${log.sealed[0]!.first}&archived=true`, BY_TOKEN)).status).to.equal(200);
   });
 
   it('answers HEAD with the same headers', async () => {
