@@ -27,6 +27,7 @@ const BASE = [
   'refusal-log',
   'secret-file',
   'signed-note',
+  'signed-request',
   'standard-stream',
   'version',
 ];
