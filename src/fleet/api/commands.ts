@@ -175,9 +175,10 @@ async function incidentOf(
   const query = named === undefined ? '' : new URLSearchParams({ machine: named }).toString();
   const { machines } = await scopeOf(db, query, actorIn(ctx).machines);
   const { rows } = await sql<KnownIncident>`
-    SELECT machine, version, document FROM incidents
-    WHERE id = ${id} AND current ${machines === undefined ? sql`` : sql`AND machine = ${anyText(machines)}`}
-    ORDER BY machine LIMIT 10`.execute(db);
+    SELECT i.machine, i.version, d.document
+    FROM incidents i JOIN documents d ON d.machine = i.machine AND d.log = i.log AND d.id = i.id
+    WHERE i.id = ${id} AND i.current ${machines === undefined ? sql`` : sql`AND i.machine = ${anyText(machines)}`}
+    ORDER BY i.machine LIMIT 10`.execute(db);
   const [one, ...others] = rows;
   if (one === undefined) throw new RecorderError('not_found', 'incident not found');
   if (others.length === 0) return one;

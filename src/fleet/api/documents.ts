@@ -15,10 +15,10 @@ export async function documentsOf<Key extends IncidentKey>(
 ): Promise<readonly (Key & { readonly document: string })[]> {
   if (keys.length === 0) return [];
   const { rows } = await sql<{ place: number; document: string }>`
-    SELECT k.place, i.document FROM unnest(
+    SELECT k.place, d.document FROM unnest(
       ${keys.map(({ machine }) => machine)}::text[], ${keys.map(({ log }) => log)}::text[],
       ${keys.map(({ id }) => id)}::text[]) WITH ORDINALITY AS k (machine, log, id, place)
-    JOIN incidents i ON i.machine = k.machine AND i.log = k.log AND i.id = k.id
+    JOIN documents d ON d.machine = k.machine AND d.log = k.log AND d.id = k.id
     ORDER BY k.place`.execute(db);
   return rows.map(({ place, document }) => ({ ...keys[place - 1]!, document }));
 }

@@ -22,7 +22,7 @@ import type { FleetDependencies } from './dependencies.ts';
 import { documentsOf, withMachine } from './documents.ts';
 import { collapsed, LOOKED_AT } from './collapsed.ts';
 import { FleetList, placeOf } from './incident-list.ts';
-import { allOf, anyText, type FleetQuery, onCreation, onKinds, kindsOf, onOthers } from './list-filter.ts';
+import { allOf, anyText, type FleetQuery, foundBy, onCreation, onKinds, kindsOf, onOthers } from './list-filter.ts';
 import { type FleetListQuery, nextLink, readFleetListQuery } from './list-query.ts';
 import { MachinePolicies } from './machine-policy.ts';
 import { readingIn } from './reading.ts';
@@ -154,7 +154,7 @@ export async function unsearchedIn(db: FleetDatabase, query: FleetQuery): Promis
   const { words = [], terms = [], evidence = false } = query;
   const unsearched: string[] = [];
   const isCut = async (mark: string): Promise<boolean> => {
-    const { rows } = await sql`SELECT 1 FROM incidents i WHERE i.search @@ ${cutQuery(mark)}::tsquery AND i.current
+    const { rows } = await sql`SELECT 1 FROM ${foundBy(cutQuery(mark))} WHERE i.current
       ${query.machines === undefined ? sql`` : sql`AND i.machine = ${anyText(query.machines)}`} LIMIT 1`.execute(db);
     return rows.length > 0;
   };

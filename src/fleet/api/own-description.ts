@@ -241,6 +241,10 @@ export const OWN_SCHEMAS: Readonly<Record<string, Schema>> = {
     action: words(ACTIONS),
     labels,
     count: said(count, 'On how many machines it is possible: what has to be sent as `confirm`.'),
+    machines_digest: said(
+      text,
+      'Which machines these are, and what is engaged there: may be sent back as `machines_digest`.',
+    ),
     machines: listOf(
       object({
         machine: text,
@@ -533,17 +537,20 @@ export const OWN_PATHS: Readonly<Record<string, Readonly<Record<string, object>>
           reason: text,
           class: words(CLASSES),
           confirm: said(count, 'The number of machines, as the preview says it.'),
+          machines_digest: said(text, 'That of the preview: other machines than those that were shown are refused.'),
           dry_run: flag,
           expires_in: count,
           idempotency_key: text,
           by: text,
         },
-        ['class', 'confirm', 'dry_run', 'expires_in', 'idempotency_key', 'by'],
+        ['class', 'confirm', 'machines_digest', 'dry_run', 'expires_in', 'idempotency_key', 'by'],
       ),
       {
         200: answer('With `dry_run`: what it would do.', ref('FleetLabelPreview')),
         202: answer('It has begun.', ref('FleetActWhole')),
-        409: { description: '`confirm` is missing or is not the number of machines, which `count` says.' },
+        409: {
+          description: '`confirm` is missing or is not the number of machines, which `count` says; or they are others.',
+        },
       },
     )['/api/v1/containment/by-label'],
   },
