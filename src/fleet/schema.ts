@@ -154,13 +154,29 @@ export interface IncidentsTable {
   confirmed_at: OptionalTime;
   /** Whether a delivery of it waits, is overdue or is broken, while it is not resolved. */
   waited: boolean;
-  /** What its statechart remembers: JSON. */
+  /** How long its document is, in UTF-8. */
+  bytes: number;
+}
+
+/** The texts of incidents: what is read of those alone that are shown or go on. */
+interface DocumentsTable {
+  readonly machine: string;
+  readonly log: string;
+  readonly id: string;
+  /** What the statechart of the incident remembers: JSON. */
   context: string;
   /** The incident as the recorder's API shows it: JSON. */
   document: string;
+}
+
+/** What incidents are found by. */
+interface WordsTable {
+  readonly machine: string;
+  readonly log: string;
+  readonly id: string;
   /**
-   * What it is found by: the words of the incident with the weight A, those of people and notes B, those of evidence C,
-   * and the marks D. See `search/`.
+   * The words of the incident with the weight A, those of people and notes B, those of evidence C, and the marks D. See
+   * `search/`.
    */
   search: string;
 }
@@ -356,6 +372,8 @@ export interface FleetTables {
   readonly logs: LogsTable;
   readonly entries: EntriesTable;
   readonly incidents: IncidentsTable;
+  readonly documents: DocumentsTable;
+  readonly words: WordsTable;
   readonly deliveries: DeliveriesTable;
   readonly posture: PostureTable;
   readonly hours: HoursTable;
@@ -380,6 +398,8 @@ export const TABLES = [
   'logs',
   'entries',
   'incidents',
+  'documents',
+  'words',
   'deliveries',
   'posture',
   'hours',

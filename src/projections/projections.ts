@@ -738,6 +738,7 @@ export class Projections {
     this.#accessFiles.leave(data);
     this.#silences.leave(data);
     this.#anchors.leave(data);
+    this.#fleetCommands.leave(data);
   }
 
   /** Writes what is kept in memory between commits. */

@@ -234,12 +234,20 @@ export const SCHEMA = `
     id TEXT PRIMARY KEY,
     key TEXT,
     seq INTEGER NOT NULL,
+    -- In milliseconds since the epoch, by the clock of the fleet.
+    issued INTEGER NOT NULL,
     status INTEGER NOT NULL,
     incident TEXT,
     answer TEXT
   ) WITHOUT ROWID;
   CREATE INDEX fleet_commands_by_key ON fleet_commands (key) WHERE key IS NOT NULL;
   CREATE INDEX fleet_commands_by_seq ON fleet_commands (seq);
+  CREATE INDEX fleet_commands_by_issue ON fleet_commands (issued);
+  -- Commands that were issued until then may have been forgotten.
+  CREATE TABLE forgotten_fleet_commands (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    until INTEGER NOT NULL
+  );
 
   -- How many incidents there are of each kind now, and how many ever entered each state;
   -- of the latter, those that have left the record.
