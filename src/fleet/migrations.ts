@@ -11,6 +11,8 @@ import { type FleetTables, TABLES } from './schema.ts';
 interface Migration {
   readonly layout: number;
   readonly statements: readonly string[];
+  /** What moves rows out of a column, for as long as the table has it. The last of its statements drops the column. */
+  readonly move?: { readonly table: string; readonly column: string; readonly statements: readonly string[] };
 }
 
 const INITIAL: readonly string[] = [
@@ -291,19 +293,81 @@ const CAMPAIGNS: readonly string[] = [
   'CREATE INDEX IF NOT EXISTS fleet_incidents_open ON fleet_incidents (kind, machine) WHERE closed_at IS NULL',
 ];
 
+const COVERING = [
+  ['creation', 'created_at'],
+  ['update', 'updated_at'],
+  ['rank', 'rank, created_at'],
+] as const;
+
+/**
+ * Incidents in narrow rows: a list looks at thousands of them for a page, and reads the texts of those alone that it shows.
+ * The index of words is written where words have changed, and not with each change of an incident.
+ */
+const NARROW: readonly string[] = [
+  `CREATE TABLE IF NOT EXISTS documents (
+    machine text COLLATE "C" NOT NULL,
+    log text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    context text NOT NULL,
+    document text NOT NULL,
+    PRIMARY KEY (machine, log, id)
+  )`,
+  `CREATE TABLE IF NOT EXISTS words (
+    machine text COLLATE "C" NOT NULL,
+    log text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    search tsvector NOT NULL,
+    PRIMARY KEY (machine, log, id)
+  )`,
+  'CREATE INDEX IF NOT EXISTS words_by_search ON words USING gin (search)',
+  'ALTER TABLE incidents ADD COLUMN IF NOT EXISTS bytes integer NOT NULL DEFAULT 0',
+  // Those of whole orders hold what lists filter by: thousands of incidents are looked at in a few hundred pages.
+  ...COVERING.flatMap(([name, order]) => [
+    `CREATE INDEX IF NOT EXISTS incidents_in_order_of_${name} ON incidents (${order}, machine, id)
+      INCLUDE (log, number, class, ${name === 'rank' ? '' : 'rank, '}state, source, assignee, containment, attention,
+        ${name === 'update' ? 'created_at' : 'updated_at'}, snoozed_until, resolution, bytes) WHERE current`,
+    `DROP INDEX IF EXISTS incidents_by_${name}`,
+  ]),
+  'CREATE INDEX IF NOT EXISTS incidents_by_class ON incidents (class, rank, created_at, machine, id) WHERE current',
+  `CREATE INDEX IF NOT EXISTS incidents_unresolved ON incidents (state, rank, created_at, machine, id)
+    WHERE current AND state <> 'resolved'`,
+  'CREATE INDEX IF NOT EXISTS incidents_recovering ON incidents (created_at, machine, id) WHERE current AND recovery = 1',
+];
+
+const OUT_OF_INCIDENTS: readonly string[] = [
+  `INSERT INTO documents (machine, log, id, context, document)
+    SELECT machine, log, id, context, document FROM incidents ON CONFLICT DO NOTHING`,
+  `INSERT INTO words (machine, log, id, search)
+    SELECT machine, log, id, search FROM incidents ON CONFLICT DO NOTHING`,
+  'UPDATE incidents SET bytes = octet_length(document) WHERE bytes = 0',
+  'DROP INDEX IF EXISTS incidents_by_words',
+  'ALTER TABLE incidents DROP COLUMN search, DROP COLUMN context, DROP COLUMN document',
+];
+
 /** Add the next layout at the end; never change one that a release had. */
 const MIGRATIONS: readonly Migration[] = [
   { layout: 1, statements: INITIAL },
   { layout: 2, statements: CAMPAIGNS },
+  {
+    layout: 3,
+    statements: NARROW,
+    move: { table: 'incidents', column: 'document', statements: OUT_OF_INCIDENTS },
+  },
+  // Since when a machine signs its requests.
+  { layout: 4, statements: ['ALTER TABLE machines ADD COLUMN IF NOT EXISTS signs_since timestamptz(3)'] },
 ];
 
 /**
  * What makes PostgreSQL itself faster, and other engines may not know: they refuse it, and do without. Rows of a few KiB
  * are neither compressed nor kept apart: to compress a row costs more than all the rest of storing it.
  */
-const TUNING: readonly string[] = ['entries', 'incidents'].map(
-  (table) => `ALTER TABLE ${table} SET (toast_tuple_target = 8160)`,
-);
+const TUNING: readonly string[] = [
+  ...['entries', 'incidents', 'documents', 'words'].map(
+    (table) => `ALTER TABLE ${table} SET (toast_tuple_target = 8160)`,
+  ),
+  // Rows keep the room of a column that was dropped until they are written again.
+  'VACUUM FULL incidents',
+];
 
 /** The layout that this program works with. */
 export const LAYOUT = MIGRATIONS.at(-1)!.layout;
@@ -338,9 +402,11 @@ export async function migrate(db: Kysely<FleetTables>): Promise<{ readonly from:
   const from = await layoutOf(db);
   refuseNewer(from);
   await sql.raw(META).execute(db);
-  for (const { layout, statements } of MIGRATIONS) {
+  for (const { layout, statements, move } of MIGRATIONS) {
     if (layout <= from) continue;
     for (const statement of statements) await sql.raw(statement).execute(db);
+    if (move !== undefined && (await hasColumn(db, move.table, move.column)))
+      for (const statement of move.statements) await sql.raw(statement).execute(db);
     for (const statement of TUNING)
       await sql
         .raw(statement)
@@ -353,6 +419,12 @@ export async function migrate(db: Kysely<FleetTables>): Promise<{ readonly from:
       .execute();
   }
   return { from, to: LAYOUT };
+}
+
+async function hasColumn(db: Kysely<FleetTables>, table: string, column: string): Promise<boolean> {
+  const { rows } = await sql`
+    SELECT 1 FROM information_schema.columns WHERE table_name = ${table} AND column_name = ${column}`.execute(db);
+  return rows.length > 0;
 }
 
 /** @throws RecorderError `config` unless the database has the layout of this program */

@@ -33,6 +33,8 @@ export interface MachinesTable {
   token_sha256: string | null;
   /** Ed25519, as the machine has given it. */
   public_key: string | null;
+  /** Since when it signs its requests with that; from then on its token alone is not enough. */
+  signs_since: OptionalTime;
   /** The keys of its audit chain, sealed with the fleet's key; null where its hashes are not verified. */
   audit_key_sealed: string | null;
   /** When it was heard last. */
@@ -154,13 +156,29 @@ export interface IncidentsTable {
   confirmed_at: OptionalTime;
   /** Whether a delivery of it waits, is overdue or is broken, while it is not resolved. */
   waited: boolean;
-  /** What its statechart remembers: JSON. */
+  /** How long its document is, in UTF-8. */
+  bytes: number;
+}
+
+/** The texts of incidents: what is read of those alone that are shown or go on. */
+interface DocumentsTable {
+  readonly machine: string;
+  readonly log: string;
+  readonly id: string;
+  /** What the statechart of the incident remembers: JSON. */
   context: string;
   /** The incident as the recorder's API shows it: JSON. */
   document: string;
+}
+
+/** What incidents are found by. */
+interface WordsTable {
+  readonly machine: string;
+  readonly log: string;
+  readonly id: string;
   /**
-   * What it is found by: the words of the incident with the weight A, those of people and notes B, those of evidence C,
-   * and the marks D. See `search/`.
+   * The words of the incident with the weight A, those of people and notes B, those of evidence C, and the marks D. See
+   * `search/`.
    */
   search: string;
 }
@@ -356,6 +374,8 @@ export interface FleetTables {
   readonly logs: LogsTable;
   readonly entries: EntriesTable;
   readonly incidents: IncidentsTable;
+  readonly documents: DocumentsTable;
+  readonly words: WordsTable;
   readonly deliveries: DeliveriesTable;
   readonly posture: PostureTable;
   readonly hours: HoursTable;
@@ -380,6 +400,8 @@ export const TABLES = [
   'logs',
   'entries',
   'incidents',
+  'documents',
+  'words',
   'deliveries',
   'posture',
   'hours',

@@ -78,11 +78,15 @@ const MEBIBYTE = 1024 * 1024;
 const LEAVING = 'incidents leave the record';
 
 /**
- * While the log is read again, an incident is stored once for many entries about it: so many changed incidents are held
- * before that, made of entries of so many bytes.
+ * While the log is read again, an incident is stored once for many entries about it: so many changed incidents are held,
+ * made of entries of so many bytes. With more, those that have not changed for the longest time are stored.
  */
 const MOST_HELD = 2048;
 const MOST_HELD_BYTES = 6 * MEBIBYTE;
+/** What part of them is stored then: each time, counts are written for all of them together. */
+const STORED_PART = 1 / 8;
+/** How long they are held before all of them are stored and committed, in milliseconds: nobody reads them meanwhile. */
+const COMMIT_HELD_AFTER = 10_000;
 
 /** What entries have changed, and is not stored yet. */
 interface Changes {
@@ -112,6 +116,8 @@ const SCARCE_ROOM = 64 * MEBIBYTE;
 const COMPACT_AT_IF_SCARCE = MEBIBYTE / 8;
 /** How many times incidents leave, a few at a time, before that is committed: some megabyte of pages has changed. */
 const COMMIT_SLICES = 8;
+/** The pause between two merges of the search index, in milliseconds: each takes some milliseconds. */
+const MERGE_AFTER = 25;
 /** How many times `compact` is called for each time that it looks at the size of the write-ahead log. */
 const LOOK_EVERY = 16;
 
@@ -170,6 +176,8 @@ export class Projections {
   /** What was applied and is not stored before the next commit. */
   #held: Changes | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** Set while more of the search index is to be merged. */
+  #mergeTimer: NodeJS.Timeout | undefined;
   #sinceLook = 0;
   #isClosed = false;
   #slices = 0;
@@ -475,6 +483,7 @@ export class Projections {
     this.#timer = undefined;
     try {
       if (this.#position !== this.#committed) this.#settle();
+      this.#mergeSearch();
       this.#database.commit();
       this.#committed = this.#position;
       return true;
@@ -482,6 +491,16 @@ export class Projections {
       this.#undo(error as Error);
       return false;
     }
+  }
+
+  /** Merges some of the search index, and goes on a moment later where there is more. */
+  #mergeSearch(): void {
+    if (this.#isClosed || !this.#database.isWriting || !this.#incidents.mergeSearch()) return;
+    this.#mergeTimer ??= setTimeout(() => {
+      this.#mergeTimer = undefined;
+      if (this.#compacting !== undefined || this.#isClosed) return;
+      this.#write(() => this.flush());
+    }, MERGE_AFTER).unref();
   }
 
   /** Looks how much room there is. To be called every second or so. Never rejects. */
@@ -585,10 +604,11 @@ export class Projections {
   }
 
   /**
-   * Compacts the database when at least `least` bytes are to be compacted. Nothing may be applied until that is done;
-   * concurrent callers share one run. Never rejects.
+   * Compacts the database when at least `least` bytes are to be compacted; with 0, whenever there is something. Nothing
+   * may be applied until that is done; concurrent callers share one run. Never rejects.
    */
   compact(least = COMPACT_AT): Promise<void> {
+    if (least === 0) this.#sinceLook = LOOK_EVERY;
     this.#compacting ??= this.#compact(least).finally(() => (this.#compacting = undefined));
     return this.#compacting;
   }
@@ -598,7 +618,8 @@ export class Projections {
     if (this.#sinceLook < LOOK_EVERY && !this.#isRoomScarce) return;
     this.#sinceLook = 0;
     try {
-      if (this.#database.uncompacted < (this.#isRoomScarce ? COMPACT_AT_IF_SCARCE : least)) return;
+      const size = this.#database.uncompacted;
+      if (size === 0 || size < (this.#isRoomScarce ? COMPACT_AT_IF_SCARCE : least)) return;
       this.flush();
       await this.#database.compact();
     } catch {
@@ -608,8 +629,9 @@ export class Projections {
 
   close(): void {
     this.#snapshots.end('the service stops');
-    this.flush();
+    clearTimeout(this.#mergeTimer);
     this.#isClosed = true;
+    this.flush();
     this.#database.close();
   }
 
@@ -638,12 +660,10 @@ export class Projections {
       return;
     }
     this.#position = position;
-    const isMuch =
-      this.#held === undefined
-        ? position.seq - this.#committed.seq >= MAX_UNCOMMITTED
-        : this.#held.changes.size >= MOST_HELD || this.#held.bytes >= MOST_HELD_BYTES;
+    const isHeld = this.#held !== undefined;
+    const isMuch = !isHeld && position.seq - this.#committed.seq >= MAX_UNCOMMITTED;
     if (this.#isRoomScarce || isMuch) this.flush();
-    else this.#timer ??= setTimeout(() => this.flush(), COMMIT_AFTER).unref();
+    else this.#timer ??= setTimeout(() => this.flush(), isHeld ? COMMIT_HELD_AFTER : COMMIT_AFTER).unref();
   }
 
   #applyAll(taken: readonly TakenEntry[], gaps: boolean, isCatchingUp: boolean, isMoreToCome: boolean): void {
@@ -672,9 +692,28 @@ export class Projections {
       } else if (entry.event === 'fleet.answered') this.#fleetCommands.follow(entry);
       else if (entry.event === 'log.anchored') this.#anchors.follow(entry);
     }
-    if (isMoreToCome) return;
+    if (isMoreToCome) {
+      this.#storeOldest(made);
+      return;
+    }
     this.#held = undefined;
     this.#store(made);
+  }
+
+  /** Stores those of too many held incidents that have not changed for the longest time. */
+  #storeOldest(made: Changes): void {
+    const { changes, tally } = made;
+    if (changes.size < MOST_HELD && made.bytes < MOST_HELD_BYTES) return;
+    let surplus = Math.ceil(changes.size * STORED_PART);
+    made.bytes *= 1 - STORED_PART;
+    const oldest = new Map<string, RecordChange>();
+    for (const [id, change] of changes) {
+      if (surplus-- === 0) break;
+      oldest.set(id, change);
+      changes.delete(id);
+    }
+    this.#store({ changes: oldest, tally, bytes: 0 });
+    tally.clear();
   }
 
   #store({ changes, tally }: Changes): void {
@@ -699,6 +738,7 @@ export class Projections {
     this.#accessFiles.leave(data);
     this.#silences.leave(data);
     this.#anchors.leave(data);
+    this.#fleetCommands.leave(data);
   }
 
   /** Writes what is kept in memory between commits. */
@@ -748,6 +788,8 @@ export class Projections {
       return;
     }
     const now = change?.now ?? (gaps ? this.#foldWithGaps(before, entry) : fold(before, entry));
+    // In the order of their latest changes.
+    if (known !== undefined) changes.delete(id);
     changes.set(id, { before: first, now });
     tally.follow(now, before);
     this.#posture.follow(entry, now, before);

@@ -4,13 +4,15 @@
  *
  * It uses `node:http` and `node:https`: the global `fetch` needs WebAssembly, which a confined host does not allow.
  */
-import type { Agent, IncomingHttpHeaders, IncomingMessage, RequestOptions } from 'node:http';
+import { createPrivateKey, type KeyObject } from 'node:crypto';
+import type { Agent, ClientRequest, IncomingHttpHeaders, IncomingMessage, RequestOptions } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { isIP, type LookupFunction } from 'node:net';
+import { isIP, type LookupFunction, type Socket } from 'node:net';
 import { SECOND } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
 import { isLoopback } from '../loopback.ts';
+import { digestOf, SIGNATURE_HEADER, signRequest } from '../signed-request.ts';
 import type { BandwidthLimit } from './bandwidth-limit.ts';
 import { FleetNotReachable, FleetRefused } from './errors.ts';
 
@@ -24,8 +26,10 @@ const LONGEST_ANSWER = 4 * 1024 * 1024;
 const SLICE = 16 * 1024;
 /** An idle connection is kept for this long, in milliseconds: less than most servers and balancers keep it. */
 const KEEP_IDLE = 4 * SECOND;
-/** How long a connection may take to come about, in milliseconds; without this, an idle one's time would count for that. */
-const CONNECT_WITHIN = 30 * SECOND;
+/** How long a new connection may take, from the resolver to the end of the TLS handshake, in milliseconds. */
+const CONNECT_WITHIN = 10 * SECOND;
+/** A piece of a body is sent at least this often, in seconds: for a slow line it is smaller than `SLICE`. */
+const SECONDS_A_SLICE = 10;
 
 export interface FleetOptions {
   /** `https://host[:port]`; `http://` for the loopback only. */
@@ -34,12 +38,16 @@ export interface FleetOptions {
   readonly tokenPath?: string | undefined;
   /** Certificates (PEM) that the fleet's has to come from, instead of those of the system. */
   readonly caPath?: string | undefined;
+  /** The file with the machine's key (PEM), which signs the requests: see `signed-request.ts`. */
+  readonly machineKeyPath?: string | undefined;
   /** A client certificate and its key (PEM): both or none. */
   readonly certPath?: string | undefined;
   readonly keyPath?: string | undefined;
   /** Connect to this IP address, so that no resolver is needed. The certificate is still checked for the host. */
   readonly address?: string | undefined;
   readonly bandwidth?: BandwidthLimit | undefined;
+  /** In milliseconds: how long a new connection may take. */
+  readonly connectWithin?: number;
 }
 
 export interface FleetRequest {
@@ -66,19 +74,39 @@ export class FleetConnection {
   readonly #target: RequestOptions;
   readonly #send: typeof http.request;
   readonly #agent: Agent;
+  readonly #isSecure: boolean;
+  readonly #connectWithin: number;
+  /** The connections over which requests can be sent. */
+  readonly #ready = new WeakSet<Socket>();
   readonly #tokenPath: string | undefined;
+  readonly #machineKey: KeyObject | undefined;
+  /** How far the fleet's clock is ahead, in milliseconds, as far as that matters. */
+  #ahead = 0;
   readonly #bandwidth: BandwidthLimit | undefined;
 
   /** @throws RecorderError `config` for an URL, an address or a file that can't be used */
-  constructor({ url, tokenPath, caPath, certPath, keyPath, address, bandwidth }: FleetOptions) {
+  constructor({
+    url,
+    tokenPath,
+    machineKeyPath,
+    caPath,
+    certPath,
+    keyPath,
+    address,
+    bandwidth,
+    connectWithin = CONNECT_WITHIN,
+  }: FleetOptions) {
     const lookup = address === undefined ? undefined : always(address);
     const { protocol, host, base } = fleetUrl(url, address);
     this.url = base.href.replace(/\/$/, '');
     this.#tokenPath = tokenPath;
+    this.#machineKey = machineKeyPath === undefined ? undefined : machineKeyAt(machineKeyPath);
     this.#bandwidth = bandwidth;
     // An environment that turns the check off for the whole process must not give the token to whoever answers.
     const tls = { ca: read(caPath), cert: read(certPath), key: read(keyPath), rejectUnauthorized: true };
     const isSecure = protocol === 'https:';
+    this.#isSecure = isSecure;
+    this.#connectWithin = connectWithin;
     const one = isSecure ? https : http;
     this.#send = one.request;
     this.#agent = new one.Agent({ keepAlive: true, maxSockets: 8, timeout: KEEP_IDLE, ...(isSecure ? tls : {}) });
@@ -96,6 +124,19 @@ export class FleetConnection {
    */
   async send(request: FleetRequest): Promise<FleetAnswer> {
     try {
+      return await this.#ask(request);
+    } catch (error) {
+      if (!(error instanceof FleetRefused) || error.code !== 'signed_at_another_time') throw error;
+      const { now } = error.body;
+      if (typeof now !== 'number' || !Number.isSafeInteger(now)) throw error;
+      // The clock of this machine may be wrong: the entries are to be shipped all the same.
+      this.#ahead = now - Date.now();
+      return this.#ask(request);
+    }
+  }
+
+  async #ask(request: FleetRequest): Promise<FleetAnswer> {
+    try {
       const response = await this.#open(request);
       const text = await textOf(response);
       const status = response.statusCode ?? 0;
@@ -108,6 +149,12 @@ export class FleetConnection {
       const { code, message } = error as NodeJS.ErrnoException;
       throw new FleetNotReachable(`no answer from the fleet at ${this.url} (${code ?? message})`, { cause: error });
     }
+  }
+
+  #signature(method: string, target: string, body: Buffer | undefined): Readonly<Record<string, string>> {
+    if (this.#machineKey === undefined) return {};
+    const request = { method, target, time: Date.now() + this.#ahead, digest: digestOf(body) };
+    return { [SIGNATURE_HEADER]: signRequest(request, this.#machineKey) };
   }
 
   /** Closes the idle connections. */
@@ -127,11 +174,13 @@ export class FleetConnection {
           method,
           path,
           signal,
-          timeout: CONNECT_WITHIN,
+          // The agent's would be that of an idle connection.
+          timeout: patience,
           headers: {
             accept: 'application/json',
             ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
             ...(length === undefined ? {} : { 'content-length': length }),
+            ...(anonymous ? {} : this.#signature(method, path, body)),
             ...headers,
           },
         },
@@ -139,25 +188,41 @@ export class FleetConnection {
       );
       // After the response a fault of the request is one of the response as well, which its reader meets.
       sent.on('error', reject);
-      // From the connection on.
-      sent.setTimeout(patience, () => {
-        const isConnected = sent.socket?.connecting === false;
-        sent.destroy(new Error(isConnected ? `silent for ${patience} ms` : `no connection in ${CONNECT_WITHIN} ms`));
-      });
+      this.#limitConnecting(sent);
+      sent.setTimeout(patience, () => void sent.destroy(new Error(`silent for ${patience} ms`)));
       if (body === undefined || this.#bandwidth === undefined) sent.end(body);
       else void writeSlowly(sent, body, this.#bandwidth, signal).catch((error: Error) => sent.destroy(error));
+    });
+  }
+
+  /** Ends a request for which no connection comes about in time, and says how far it came. */
+  #limitConnecting(sent: ClientRequest): void {
+    const within = this.#connectWithin;
+    const { host, lookup } = this.#target;
+    let missing = isIP(String(host)) === 0 && lookup === undefined ? 'no answer of a resolver' : 'no connection';
+    const timer = setTimeout(() => sent.destroy(new Error(`${missing} in ${within} ms`)), within);
+    const done = (): void => clearTimeout(timer);
+    sent.once('close', done).once('socket', (socket) => {
+      if (this.#ready.has(socket)) return done();
+      socket.once('lookup', () => (missing = 'no connection'));
+      socket.once('connect', () => (missing = 'no TLS handshake'));
+      socket.once(this.#isSecure ? 'secureConnect' : 'connect', () => {
+        this.#ready.add(socket);
+        done();
+      });
     });
   }
 }
 
 async function writeSlowly(
-  sent: ReturnType<typeof http.request>,
+  sent: ClientRequest,
   body: Buffer,
   bandwidth: BandwidthLimit,
   signal: AbortSignal,
 ): Promise<void> {
-  for (let at = 0; at < body.length; at += SLICE) {
-    const slice = body.subarray(at, at + SLICE);
+  const length = Math.min(SLICE, Math.ceil(bandwidth.rate * SECONDS_A_SLICE));
+  for (let at = 0; at < body.length; at += length) {
+    const slice = body.subarray(at, at + length);
     await bandwidth.take(slice.length, signal);
     // The fleet has answered already, or the connection has ended.
     if (sent.destroyed) return;
@@ -197,6 +262,15 @@ function read(path: string | undefined): Buffer | undefined {
     return readFileSync(path);
   } catch (error) {
     throw unreadable(path, error);
+  }
+}
+
+function machineKeyAt(path: string): KeyObject {
+  const text = read(path)!;
+  try {
+    return createPrivateKey(text);
+  } catch (cause) {
+    throw new RecorderError('config', `${path} is no private key (PEM)`, { cause });
   }
 }
 

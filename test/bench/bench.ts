@@ -13,6 +13,8 @@ export type Row = Readonly<Record<string, string | number>>;
 export interface BenchOptions {
   /** Whether a million incidents are measured too. */
   readonly large: boolean;
+  /** How large a fleet is measured: 1 is a thousand machines with a million incidents. */
+  readonly scale: number;
   /** The built service; its command line is taken from beside it. */
   readonly service: string;
   /** The `dist` folders of other builds that are measured in turn with it. */
@@ -35,6 +37,7 @@ const PATIENCE = 60 * MINUTE;
 
 export class Bench {
   readonly large: boolean;
+  readonly scale: number;
   readonly service: string;
   /** The one that is measured, then those that it is measured against. */
   readonly builds: readonly Build[];
@@ -44,8 +47,9 @@ export class Bench {
   readonly #results: Record<string, readonly Row[]> = {};
   readonly #subjects: Subject[] = [];
 
-  constructor({ large, service, against }: BenchOptions) {
+  constructor({ large, scale, service, against }: BenchOptions) {
     this.large = large;
+    this.scale = scale;
     this.service = service;
     this.builds = [
       { name: 'this build', service, isThis: true },

@@ -4,13 +4,14 @@
  * Each suite prints a table; all figures go to `var/bench.json`. `--large` adds a million incidents, which are generated
  * once (minutes, 7 GB) into the directory that BENCH_DATA names. BENCH_SERVICE names another build of the service, and
  * `--against` the `dist` folder of one that `floors` measures in turn with it, with its `policy` beside it. It may be
- * given several times.
+ * given several times. `--scale` says how large the fleet of `fleet-reads` is: 1 is a thousand machines.
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ROOT } from '../support/running-service.ts';
 import { Bench } from './bench.ts';
 import { fleetIngest } from './suites/fleet-ingest.ts';
+import { fleetReads } from './suites/fleet-reads.ts';
 import { floors } from './suites/floors.ts';
 import { functions } from './suites/functions.ts';
 import { growth } from './suites/growth.ts';
@@ -19,13 +20,24 @@ import { reads } from './suites/reads.ts';
 import { rebuild } from './suites/rebuild.ts';
 import { start } from './suites/start.ts';
 
-const SUITES = { floors, functions, http, start, reads, rebuild, growth, 'fleet-ingest': fleetIngest };
+const SUITES = {
+  floors,
+  functions,
+  http,
+  start,
+  reads,
+  rebuild,
+  growth,
+  'fleet-ingest': fleetIngest,
+  'fleet-reads': fleetReads,
+};
 
 const { values } = parseArgs({
   options: {
     only: { type: 'string', default: Object.keys(SUITES).join() },
     large: { type: 'boolean', default: false },
     against: { type: 'string', multiple: true, default: [] },
+    scale: { type: 'string', default: '0.02' },
   },
 });
 const names = values.only.split(',');
@@ -34,6 +46,7 @@ if (unknown !== undefined) throw new Error(`no suite ${unknown}; there are ${Obj
 
 const bench = new Bench({
   large: values.large,
+  scale: Number(values.scale),
   against: values.against,
   service: process.env.BENCH_SERVICE ?? join(ROOT, 'dist/service.cjs'),
 });

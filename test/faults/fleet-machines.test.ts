@@ -117,10 +117,13 @@ onPostgres('given a fleet with machines that are not as they were', function lim
     });
     // What only the old history shows is shown still, each incident once.
     const shown = await fleet.core.db
-      .selectFrom('incidents')
-      .select('document')
-      .where('machine', '=', 'restored')
-      .where('current', '=', true)
+      .selectFrom('incidents as i')
+      .innerJoin('documents as d', (join) =>
+        join.onRef('d.machine', '=', 'i.machine').onRef('d.log', '=', 'i.log').onRef('d.id', '=', 'i.id'),
+      )
+      .select('d.document')
+      .where('i.machine', '=', 'restored')
+      .where('i.current', '=', true)
       .execute();
     const descriptions = shown.map(({ document }) => (JSON.parse(document) as { description: string }).description);
     const expected = [

@@ -1,9 +1,10 @@
 /** The routes for machines, over HTTP: who is let in, and what is too much. */
-import { createHash } from 'node:crypto';
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import { request } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import { verifierKeyOf } from '../../src/signed-note.ts';
+import { digestOf, SIGNATURE_HEADER, signRequest } from '../../src/signed-request.ts';
 import { readFleetConfig } from '../../src/fleet/config.ts';
 import type { Fleet } from '../../src/fleet/fleet.ts';
 import { Engine } from './support/engines.ts';
@@ -93,6 +94,22 @@ describe('the routes for machines', () => {
     expect((await enrol(first, 'e')).status).to.equal(403);
   });
 
+  it('has whoever guesses secrets wait, and nobody else', async () => {
+    const secret = await fleet.enrolment.invite('g1', {}, 'test');
+    const guess = (machine: string, guessed: string): Promise<Answer> =>
+      ask('POST', '/api/v1/enrol', {
+        body: { machine, secret: guessed, token_sha256: sha256('t'), public_key: 'key' },
+      });
+    const answers = [];
+    for (let n = 0; n < 22; n++) answers.push(await guess('g1', `guess ${n}`));
+    expect(answers.slice(0, 20).every(({ status }) => status === 403)).to.equal(true);
+    expect(answers.at(-1)!.status).to.equal(429);
+    expect(Number(answers.at(-1)!.headers['retry-after'])).to.be.within(1, 6);
+    expect((await guess('g1', secret)).status).to.equal(429);
+    const other = await fleet.enrolment.invite('g2', {}, 'test');
+    expect((await guess('g2', other)).status).to.equal(201);
+  });
+
   it('gives no machine the name that another is shown with', async () => {
     await enrolled('n1');
     await fleet.enrolment.rename('n1', 'n2', 'test');
@@ -162,8 +179,7 @@ describe('the routes for machines', () => {
     expect((await ask('PUT', entries('f2', quiet), { body: quiet.body(1), token: other })).status).to.equal(200);
   });
 
-  it('counts what it refuses, too', async function () {
-    this.timeout(60_000);
+  it('counts what it refuses, too', async () => {
     const small = await engine.fleet({ quota: { entriesPerSecond: 1e6, bytesPerSecond: 100_000 } });
     const usual = fleet;
     fleet = small;
@@ -184,8 +200,7 @@ describe('the routes for machines', () => {
     }
   });
 
-  it('withholds evidence where that is configured', async function () {
-    this.timeout(60_000);
+  it('withholds evidence where that is configured', async () => {
     const restricted = await engine.fleet({ readEvidence: 'restricted' });
     const usual = fleet;
     fleet = restricted;
@@ -275,5 +290,91 @@ describe('the routes for machines', () => {
     expect((await ask('POST', '/api/v1/machines/o1/commands/CMD-2/result', { body: result, token })).status).to.equal(
       404,
     );
+  });
+
+  const waits = (machine: string, id: string, signed: string, issued: number) =>
+    fleet.db
+      .insertInto('commands')
+      .values({
+        machine,
+        id,
+        command: 'note',
+        body: '{}',
+        signed,
+        by: 'ada',
+        role: 'operator',
+        issued_at: new Date(issued),
+        expires_at: new Date(Date.now() + 600_000),
+        state: 'pending',
+      })
+      .execute();
+  const given = async (machine: string, token: string): Promise<string[]> => {
+    const { body } = await ask('GET', `/api/v1/machines/${machine}/commands`, { token });
+    return (body as unknown as { id: string }[]).map(({ id }) => id);
+  };
+
+  it('gives newer commands, too, while many others have no answer', async () => {
+    const token = await enrolled('o2');
+    const start = Date.now() - 60_000;
+    for (let n = 10; n < 80; n++) await waits('o2', `CMD-${n}`, 'note', start + n);
+    const first = await given('o2', token);
+    expect(first).to.have.length(64).and.deep.equal(first.toSorted());
+    await waits('o2', 'CMD-new', 'note', Date.now());
+    const seen = new Set([...(await given('o2', token)), ...(await given('o2', token))]);
+    expect([...seen])
+      .to.include('CMD-new')
+      .and.include('CMD-79')
+      .and.have.length(71);
+  });
+
+  it('gives no more of them at once than a shipper reads', async () => {
+    const token = await enrolled('o3');
+    const note = '"'.repeat(500_000);
+    for (let n = 10; n < 20; n++) await waits('o3', `CMD-${n}`, note, Date.now() + n);
+    const seen = new Set<string>();
+    for (let n = 0; n < 10; n++) {
+      const { body, headers } = await ask('GET', '/api/v1/machines/o3/commands', { token });
+      expect(Number(headers['content-length'])).to.be.below(4 * 1024 * 1024);
+      for (const { id } of body as unknown as { id: string }[]) seen.add(id);
+    }
+    expect(seen.size).to.equal(10);
+  });
+
+  it('wants a machine that signs its requests to sign all, for what they are and when', async () => {
+    const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+    const secret = await fleet.enrolment.invite('k1', {}, 'test');
+    const token = 'token-of-k1';
+    const public_key = publicKey.export({ type: 'spki', format: 'der' }).toString('base64');
+    await ask('POST', '/api/v1/enrol', { body: { machine: 'k1', secret, token_sha256: sha256(token), public_key } });
+    const log = new MachineLog('k1').fill(3);
+    const path = entries('k1', log);
+    const body = log.body(1);
+    const signed = (changes: object = {}, key = privateKey): Record<string, string> => {
+      const request = { method: 'PUT', target: path, time: Date.now(), digest: digestOf(body), ...changes };
+      return { [SIGNATURE_HEADER]: signRequest(request, key) };
+    };
+    const put = async (headers: Record<string, string>, more: object = {}): Promise<Answer> =>
+      ask('PUT', path, { body, token, headers, ...more });
+    // Until it has signed one, its token is enough.
+    expect((await put({})).status).to.equal(200);
+    expect((await put(signed())).status).to.equal(200);
+    expect((await put({})).status).to.equal(403);
+    expect((await ask('GET', '/api/v1/machines/k1/commands', { token })).status).to.equal(403);
+    expect((await put(signed({}, generateKeyPairSync('ed25519').privateKey))).status).to.equal(403);
+    expect((await put(signed({ target: `${path}0` }))).status).to.equal(403);
+    expect((await put(signed({ method: 'POST' }))).status).to.equal(403);
+    expect((await put(signed(), { body: Buffer.concat([body, Buffer.from('\n')]) })).status).to.equal(403);
+    expect((await put({ [SIGNATURE_HEADER]: 't=1; sha256=; sig=' })).status).to.equal(403);
+    const late = await put(signed({ time: Date.now() - 360_000 }));
+    expect(late.status).to.equal(401);
+    expect(late.body).to.include({ code: 'signed_at_another_time' });
+    expect(late.body.now).to.be.closeTo(Date.now(), 60_000);
+    expect((await put(signed())).status).to.equal(200);
+    // Enrolled again, with a key that can sign nothing.
+    const again = await fleet.enrolment.rotate('k1', 'test');
+    await ask('POST', '/api/v1/enrol', {
+      body: { machine: 'k1', secret: again, token_sha256: sha256(token), public_key: 'key' },
+    });
+    expect((await put({})).status).to.equal(200);
   });
 });

@@ -148,7 +148,7 @@ async function respondCommand(ctx: Context, commands: FleetCommands, row: Comman
 }
 
 /** Aborts when the client leaves. */
-function leaving({ res }: Context): AbortSignal {
+export function leaving({ res }: Context): AbortSignal {
   const left = new AbortController();
   if (res.closed) left.abort('the client has left');
   else res.once('close', () => left.abort('the client has left'));
@@ -175,9 +175,10 @@ async function incidentOf(
   const query = named === undefined ? '' : new URLSearchParams({ machine: named }).toString();
   const { machines } = await scopeOf(db, query, actorIn(ctx).machines);
   const { rows } = await sql<KnownIncident>`
-    SELECT machine, version, document FROM incidents
-    WHERE id = ${id} AND current ${machines === undefined ? sql`` : sql`AND machine = ${anyText(machines)}`}
-    ORDER BY machine LIMIT 10`.execute(db);
+    SELECT i.machine, i.version, d.document
+    FROM incidents i JOIN documents d ON d.machine = i.machine AND d.log = i.log AND d.id = i.id
+    WHERE i.id = ${id} AND i.current ${machines === undefined ? sql`` : sql`AND i.machine = ${anyText(machines)}`}
+    ORDER BY i.machine LIMIT 10`.execute(db);
   const [one, ...others] = rows;
   if (one === undefined) throw new RecorderError('not_found', 'incident not found');
   if (others.length === 0) return one;
@@ -229,10 +230,10 @@ export function byIn(
  * The role in which somebody gives a command: at the machine they have this one and no other.
  * @throws RecorderError `forbidden` when the incident asks for a role that they do not have
  */
-function roleFor(
+export function roleFor(
   ctx: Context,
   { command, roles, recoveryRoles }: CommandForm,
-  incident: KnownIncident | undefined,
+  incident: Pick<KnownIncident, 'document'> | undefined,
 ): Role {
   const { principal } = admittedIn(ctx);
   const isRecovery =

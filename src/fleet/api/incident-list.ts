@@ -7,6 +7,7 @@
  * out, and the next one goes on: so a page costs the same whatever the number of incidents.
  */
 import { type RawBuilder, sql } from 'kysely';
+import { SECOND } from '../../clock.ts';
 import { MAX_PAGE_BYTES } from '../../query/collapsed-page.ts';
 import type { Sort } from '../../query/list-query.ts';
 import type { FleetDatabase } from '../database.ts';
@@ -16,9 +17,9 @@ import {
   anyText,
   type Condition,
   type FleetQuery,
+  foundBy,
   type Kinds,
   kindsOf,
-  matches,
   onCreation,
   onKinds,
   onOthers,
@@ -30,6 +31,11 @@ import type { Silencing } from './silencing.ts';
 
 /** With so many incidents or fewer they are gathered. */
 const FEW = 10_000;
+/** What is common is known for so many milliseconds, of so many filters. */
+const COMMON_FOR = 60 * SECOND;
+const MOST_KNOWN = 1000;
+/** A page that has looked at as many as one query does ends where it is after so many milliseconds. */
+const WALK_WITHIN = 20;
 /** How many are looked at in one query, and for one page. */
 const LOOKED_AT_ONCE = 4000;
 const MOST_LOOKED_AT = 20_000;
@@ -46,6 +52,8 @@ export interface ListedIncident {
   /** How long its document is. */
   readonly bytes: number;
   readonly admitted: boolean;
+  /** How many were looked at for the slice that it is in. */
+  readonly looked: number;
 }
 
 export interface ListPage {
@@ -60,8 +68,9 @@ type Query = FleetQuery & { readonly after?: FleetPlace; readonly limit: number 
 export class FleetList {
   readonly #db: FleetDatabase;
   readonly #few: number;
-
   readonly #most: number;
+  /** What was found to be common, and until when that is believed. */
+  readonly #common = new Map<string, number>();
 
   /**
    * @param few with so many incidents or fewer they are gathered
@@ -80,7 +89,7 @@ export class FleetList {
     const narrow = after?.head === undefined ? await this.#narrow(query) : undefined;
     // A list that was begun by numbers goes on by numbers.
     if (narrow === undefined && after?.head === undefined) return this.#walk(query, silencing);
-    return this.#gather(query, narrow ?? sql`true`, silencing);
+    return this.#gather(query, narrow ?? onColumns(sql`true`), silencing);
   }
 
   /** All incidents that a query admits, where they are few; in its order. */
@@ -91,27 +100,35 @@ export class FleetList {
     return (await this.#gather({ ...query, limit: FEW }, narrow, silencing)).incidents;
   }
 
-  /** A condition that few incidents meet, all that are admitted among them; undefined when none is known. */
-  async #narrow(query: FleetQuery): Promise<Condition | undefined> {
-    for (const condition of narrowings(query)) if (await this.#isRare(condition)) return condition;
+  /** What few incidents meet, all that are admitted among them; undefined when nothing is known. */
+  async #narrow(query: FleetQuery): Promise<Narrow | undefined> {
+    for (const narrow of narrowings(query)) if (await this.#isRare(narrow)) return narrow;
     return undefined;
   }
 
-  async #isRare(condition: Condition): Promise<boolean> {
-    const { rows } = await sql<{ count: number }>`
-      SELECT count(*) AS count FROM (
-        SELECT 1 FROM incidents i WHERE i.current AND ${condition} LIMIT ${sql.lit(this.#few + 1)}
-      ) AS few`.execute(this.#db);
-    return Number(rows[0]?.count) <= this.#few;
+  async #isRare({ counted }: Narrow): Promise<boolean> {
+    const query = sql<{ count: number }>`
+      SELECT count(*) AS count FROM (SELECT 1 FROM ${counted} LIMIT ${sql.lit(this.#few + 1)}) AS few`;
+    const { sql: text, parameters } = query.compile(this.#db);
+    const key = JSON.stringify([text, parameters]);
+    const now = performance.now();
+    // What was common a moment ago is. What was rare may be common now, and would cost more than to count it.
+    if ((this.#common.get(key) ?? 0) > now) return false;
+    const { rows } = await query.execute(this.#db);
+    if (Number(rows[0]?.count) <= this.#few) return true;
+    if (this.#common.size >= MOST_KNOWN) this.#common.clear();
+    this.#common.set(key, now + COMMON_FOR);
+    return false;
   }
 
-  async #gather(query: Query, narrow: Condition, silencing: Silencing | undefined): Promise<ListPage> {
+  async #gather(query: Query, narrow: Narrow, silencing: Silencing | undefined): Promise<ListPage> {
     const { after, limit, sort = 'severity', machines } = query;
     const byNumber = machines?.length === 1;
     const { key } = partsOf(sort);
     const head = byNumber ? (after?.head ?? (await this.#newestOf(machines[0]!))) : undefined;
     const conditions = [
-      narrow,
+      sql`i.current`,
+      ...(narrow.condition === undefined ? [] : [narrow.condition]),
       ...onKinds(kindsOf(query)),
       ...onCreation(query),
       ...onOthers(query),
@@ -122,11 +139,11 @@ export class FleetList {
     // The planner must not go through all incidents in their order to find the few.
     const { rows } = await sql<ListedIncident>`
       WITH i AS MATERIALIZED (
-        SELECT machine, log, id, number, created_at, updated_at, class, rank, state, source, assignee,
-          octet_length(document) AS bytes
-        FROM incidents i WHERE i.current AND ${allOf(conditions)}
+        SELECT i.machine, i.log, i.id, i.number, i.created_at, i.updated_at, i.class, i.rank, i.state, i.source, i.assignee,
+          i.bytes
+        FROM ${narrow.rows} WHERE ${allOf(conditions)}
       )
-      SELECT i.machine, i.log, i.id, i.number, i.created_at, ${keyOf(key)} AS key, i.bytes, true AS admitted
+      SELECT i.machine, i.log, i.id, i.number, i.created_at, ${keyOf(key)} AS key, i.bytes, true AS admitted, 0 AS looked
       FROM i ORDER BY ${wholeOrder(sort, byNumber)}
       LIMIT ${silencing?.isByWords === true ? FEW + 1 : limit + 1}`.execute(this.#db);
     const kept = silencing === undefined ? rows : await silencing.kept(rows, limit + 1);
@@ -145,15 +162,17 @@ export class FleetList {
     const admitted: ListedIncident[] = [];
     const filters = [...onOthers(query), ...(silencing?.conditions ?? [])];
     const isFiltered = filters.length > 0 || silencing?.isByWords === true;
+    const until = performance.now() + WALK_WITHIN;
     let looked = 0;
     let last: ListedIncident | undefined;
     for await (const rows of this.#slices(query, filters, isFiltered)) {
       const some = rows.filter((row) => row.admitted);
       admitted.push(...(silencing === undefined ? some : await silencing.kept(some, limit + 1 - admitted.length)));
-      looked += rows.length;
+      looked += rows[0]?.looked ?? 0;
       last = rows.at(-1) ?? last;
       if (admitted.length > limit) break;
-      if (looked >= this.#most && last !== undefined) {
+      const isEnough = looked >= this.#most || (looked >= LOOKED_AT_ONCE && performance.now() > until);
+      if (isEnough && last !== undefined) {
         return { incidents: admitted, next: { ...placeOf(last, query, undefined), isHidden: true } };
       }
     }
@@ -168,7 +187,7 @@ export class FleetList {
       for (;;) {
         const { rows } = await walk.slice(after, filters, size).execute(this.#db);
         yield rows;
-        if (rows.length < size) break;
+        if ((rows[0]?.looked ?? 0) < size) break;
         after = placeOf(rows.at(-1)!, query, undefined);
         size = Math.min(2 * size, LOOKED_AT_ONCE);
       }
@@ -209,31 +228,57 @@ export function placeOf(
 /** How many machines are gathered at once. */
 const MOST_GATHERED = 64;
 
+/** What leaves few incidents, all that a query admits among them. */
+interface Narrow {
+  /** Where they are counted, with their condition. */
+  readonly counted: RawBuilder<unknown>;
+  /** Where they are read, as rows `i`, and their condition where these are more. */
+  readonly rows: RawBuilder<unknown>;
+  readonly condition?: Condition;
+}
+
+const onColumns = (condition: Condition): Narrow => ({
+  counted: sql`incidents i WHERE i.current AND ${condition}`,
+  rows: sql`incidents i`,
+  condition,
+});
+
+const onWords = (search: string): Narrow => ({
+  counted: sql`words w WHERE w.search @@ ${search}::tsquery`,
+  rows: foundBy(search),
+});
+
 /** What may leave few incidents, that which an index answers fastest first. */
-function* narrowings(query: FleetQuery): Generator<Condition> {
+function* narrowings(query: FleetQuery): Generator<Narrow> {
   const { terms = [], machines, containment = [], updatedSince } = query;
   const ids = terms.flatMap((term) => (term.of === 'id' ? [term.value] : []));
-  if (ids.length > 0) yield sql`i.id = ${ids[0]}`;
-  if (machines !== undefined && machines.length <= MOST_GATHERED) yield sql`i.machine = ${anyText(machines)}`;
+  if (ids.length > 0) yield onColumns(sql`i.id = ${ids[0]}`);
+  if (machines !== undefined && machines.length <= MOST_GATHERED)
+    yield onColumns(sql`i.machine = ${anyText(machines)}`);
   const names = (query.assignees ?? []).filter((name) => name !== null);
-  if (names.length > 0 && names.length === query.assignees?.length) yield sql`i.assignee = ${anyText(names)}`;
-  if (query.sources.length > 0) yield sql`i.source = ${anyText(query.sources)}`;
+  if (names.length > 0 && names.length === query.assignees?.length)
+    yield onColumns(sql`i.assignee = ${anyText(names)}`);
+  if (query.sources.length > 0) yield onColumns(sql`i.source = ${anyText(query.sources)}`);
   const search = narrowTsqueryOf(query);
-  if (search !== undefined) yield matches(search);
+  if (search !== undefined) yield onWords(search);
   if (containment.length > 0 && !containment.includes('confirmed')) {
-    yield sql`i.containment > 1 AND ${allOf(onOthers({ ...NOTHING, containment }))}`;
+    yield onColumns(sql`i.containment > 1 AND ${allOf(onOthers({ ...NOTHING, containment }))}`);
   }
-  if (query.attention?.needed === true) yield sql`i.attention`;
-  if (updatedSince !== undefined) yield sql`i.updated_at >= ${time(updatedSince)}`;
+  if (query.attention?.needed === true) yield onColumns(sql`i.attention`);
+  if (updatedSince !== undefined) yield onColumns(sql`i.updated_at >= ${time(updatedSince)}`);
   const times = onCreation(query);
-  if (times.length > 0) yield allOf(times);
+  if (times.length > 0) yield onColumns(allOf(times));
   const kinds = kindsOf(query);
-  if (!isAll(kinds)) yield allOf(onKinds(kinds));
+  if (!isAll(kinds)) yield onColumns(allOf(onKinds(kinds)));
   // A small fleet.
-  if (search === undefined) yield sql`true`;
+  if (search === undefined) yield onColumns(sql`true`);
 }
 
 const NOTHING: FleetQuery = { classes: [], states: [], severities: [], sources: [], limit: 0, machines: undefined };
+
+/** What lists order, filter and show by: the indexes of orders hold all of it, so that the rows are not read. */
+const LISTED = sql`i.machine, i.log, i.id, i.number, i.created_at, i.updated_at, i.class, i.rank, i.state, i.source, i.assignee,
+  i.containment, i.attention, i.snoozed_until, i.resolution, i.bytes`;
 
 /** A part of a list that one index has in its order. */
 interface Walk {
@@ -267,10 +312,8 @@ function walkOfKinds(query: Query, kinds: Kinds, after: FleetPlace | undefined):
   const { sort = 'severity' } = query;
   const { key, isFalling } = partsOf(sort);
   const isRising = key === 'created' && !isFalling;
-  const branches = branchesOf(kinds);
   const needsAttention = query.attention?.needed === true && isOfRanks(kinds);
-  const narrow = branches === undefined || needsAttention ? onRanks(kinds) : branches;
-  const left = branches === undefined || needsAttention ? onKinds(kinds) : [];
+  const { parts: narrow, left } = needsAttention ? { parts: onRanks(kinds), left: onKinds(kinds) } : branchesOf(kinds);
   return {
     after,
     slice: (place, filters, size) => {
@@ -284,7 +327,7 @@ function walkOfKinds(query: Query, kinds: Kinds, after: FleetPlace | undefined):
       // Each part in its order: so they are merged, and no more is read of them than the page needs.
       const each = narrow.map(
         (branch) => sql`(
-          SELECT * FROM incidents i WHERE i.current AND ${allOf([branch, ...times])} ORDER BY ${order} LIMIT ${size})`,
+          SELECT ${LISTED} FROM incidents i WHERE i.current AND ${allOf([branch, ...times])} ORDER BY ${order} LIMIT ${size})`,
       );
       return sliceOf(sql.join(each, sql` UNION ALL `), order, keyOf(key), [...left, ...filters], size);
     },
@@ -311,7 +354,7 @@ function walkOfUpdates(query: Query, kinds: Kinds, isFalling: boolean, after: Fl
             ]),
       ];
       return sliceOf(
-        sql`SELECT * FROM incidents i WHERE i.current AND ${allOf(conditions)}`,
+        sql`SELECT ${LISTED} FROM incidents i WHERE i.current AND ${allOf(conditions)}`,
         sql`updated_at ${direction}, machine ${direction}, id ${direction}`,
         sql`i.updated_at`,
         [...onKinds(kinds), ...onCreation(query), ...filters],
@@ -346,16 +389,19 @@ function walksOfNames(query: Query, key: 'source' | 'assignee', isFalling: boole
           UNION ALL
           SELECT following.name FROM names CROSS JOIN LATERAL (${next(sql`AND ${column} ${compared} names.name`)}) AS following
         )
-        SELECT machine, log, id, number, created_at, key, bytes, admitted FROM (
-          SELECT i.machine, i.log, i.id, i.number, i.created_at, octet_length(i.document) AS bytes, ${column} AS key, ${allOf(filters(others))} AS admitted
+        SELECT * FROM (
+          SELECT *, row_number() OVER (ORDER BY key COLLATE "C" ${order}, created_at DESC, machine DESC, id DESC) AS place,
+            count(*) OVER () AS looked
+          FROM (
+          SELECT i.machine, i.log, i.id, i.number, i.created_at, i.bytes, ${column} AS key, ${allOf(filters(others))} AS admitted
           FROM names CROSS JOIN LATERAL (
-            SELECT * FROM incidents i
+            SELECT ${LISTED} FROM incidents i
             WHERE i.current AND ${column} = names.name ${tail(sql`names.name`)}
             ORDER BY i.created_at DESC, i.machine DESC, i.id DESC LIMIT ${size}
           ) AS i
           LIMIT ${size}
-        ) AS i
-        ORDER BY key COLLATE "C" ${order}, created_at DESC, machine DESC, id DESC`;
+          ) AS i
+        ) AS slice WHERE admitted OR place = looked ORDER BY place`;
     },
   };
   if (key === 'source') return [named];
@@ -363,7 +409,7 @@ function walksOfNames(query: Query, key: 'source' | 'assignee', isFalling: boole
     after: after?.key === null ? after : undefined,
     slice: (place, others, size) =>
       sliceOf(
-        sql`SELECT * FROM incidents i WHERE i.current
+        sql`SELECT ${LISTED} FROM incidents i WHERE i.current
           AND ${allOf([...onCreation(query), ...(place === undefined ? [] : [tailBehind(place, false)])])}`,
         sql`created_at DESC, machine DESC, id DESC`,
         sql`NULL::text`,
@@ -389,8 +435,9 @@ function sliceOf(
   size: number,
 ): RawBuilder<ListedIncident> {
   return sql<ListedIncident>`
-    SELECT i.machine, i.log, i.id, i.number, i.created_at, ${key} AS key, octet_length(i.document) AS bytes,
-      ${allOf(filters)} AS admitted
-    FROM (SELECT * FROM (${rows}) AS u ORDER BY ${order} LIMIT ${size}) AS i
-    ORDER BY ${order}`;
+    SELECT * FROM (
+      SELECT i.machine, i.log, i.id, i.number, i.created_at, ${key} AS key, i.bytes, ${allOf(filters)} AS admitted,
+        row_number() OVER (ORDER BY ${order}) AS place, count(*) OVER () AS looked
+      FROM (SELECT * FROM (${rows}) AS u ORDER BY ${order} LIMIT ${size}) AS i
+    ) AS slice WHERE admitted OR place = looked ORDER BY place`;
 }

@@ -88,8 +88,18 @@ export function onOthers(query: FleetQuery): Condition[] {
   return conditions;
 }
 
-/** Whether an incident has the words and marks of a `tsquery`. */
-export const matches = (search: string): Condition => sql`i.search @@ ${search}::tsquery`;
+/**
+ * Whether an incident has the words and marks of a `tsquery`. The words of the incident at hand are looked at: as a value of
+ * its own, this can't become a search for all that have them, which may be very many.
+ */
+export const matches = (search: string): Condition =>
+  sql`(SELECT w.search @@ ${search}::tsquery FROM words w WHERE w.machine = i.machine AND w.log = i.log AND w.id = i.id)`;
+
+/** The incidents that the index of words finds, as rows `i`. For few: each is looked up. */
+export const foundBy = (search: string): RawBuilder<unknown> => sql`
+  (SELECT w.machine, w.log, w.id FROM words w WHERE w.search @@ ${search}::tsquery OFFSET 0) AS found
+  CROSS JOIN LATERAL (
+    SELECT * FROM incidents x WHERE x.machine = found.machine AND x.log = found.log AND x.id = found.id OFFSET 0) AS i`;
 
 export const allOf = (conditions: readonly Condition[]): Condition =>
   conditions.length === 0 ? sql`true` : sql.join([...conditions], sql` AND `);

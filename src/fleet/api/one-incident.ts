@@ -35,9 +35,10 @@ export async function oneIncident(
   id: string,
 ): Promise<OneIncident> {
   const { rows } = await sql<OneIncident>`
-    SELECT machine, log, id, number, version, state, context, document FROM incidents
-    WHERE id = ${id} AND current ${machines === undefined ? sql`` : sql`AND machine = ${anyText(machines)}`}
-    ORDER BY machine LIMIT 10`.execute(db);
+    SELECT i.machine, i.log, i.id, i.number, i.version, i.state, d.context, d.document
+    FROM incidents i JOIN documents d ON d.machine = i.machine AND d.log = i.log AND d.id = i.id
+    WHERE i.id = ${id} AND i.current ${machines === undefined ? sql`` : sql`AND i.machine = ${anyText(machines)}`}
+    ORDER BY i.machine LIMIT 10`.execute(db);
   const [one, ...others] = rows;
   if (one === undefined) throw new RecorderError('not_found', 'incident not found');
   if (others.length === 0) return one;

@@ -9,13 +9,17 @@ import { type EvidenceValue, LONGEST_TERM } from '../../search/evidence-words.ts
 import type { FleetDatabase } from '../database.ts';
 import { documentsOf, type IncidentKey } from './documents.ts';
 import type { OneIncident } from './one-incident.ts';
-import { anyText } from './list-filter.ts';
+import { anyText, foundBy, matches } from './list-filter.ts';
 import { pairsQuery } from './search-query.ts';
 
 /** How many values are looked up, how many incidents are looked at for each, and how many are compared in all. */
 const MOST_VALUES = 64;
 const NEWEST = 256;
 const MOST_COMPARED = 256;
+/** With so many incidents or fewer a value is rare, and the newest are found among all that have it. */
+const FEW = 2000;
+/** Among how many of the newest incidents those are looked for that have what is not rare. */
+const MOST_LOOKED_AT = 4000;
 const MOST_CHARACTERS = 2 * 1024 * 1024;
 
 interface Found extends IncidentKey {
@@ -100,12 +104,21 @@ async function newestWith(
   machines: readonly string[] | undefined,
 ): Promise<readonly Found[]> {
   const query = pairsQuery(values.map(({ path, value }) => ({ path, value: String(value) })));
+  const ofMachines = machines === undefined ? sql`` : sql`AND i.machine = ${anyText(machines)}`;
+  const { rows: counts } = await sql<{ count: number }>`
+    SELECT count(*) AS count FROM (
+      SELECT 1 FROM words w WHERE w.search @@ ${query}::tsquery LIMIT ${sql.lit(FEW + 1)}
+    ) AS few`.execute(db);
+  // Of what many have, the newest are among the newest of all.
+  const from =
+    Number(counts[0]?.count) <= FEW
+      ? sql`${foundBy(query)} WHERE i.current ${ofMachines}`
+      : sql`(
+          SELECT machine, log, id, created_at, number FROM incidents i WHERE i.current ${ofMachines}
+          ORDER BY i.created_at DESC, i.machine DESC, i.id DESC LIMIT ${sql.lit(MOST_LOOKED_AT)}
+        ) AS i WHERE ${matches(query)}`;
   const { rows } = await sql<Found>`
-    WITH f AS MATERIALIZED (
-      SELECT machine, log, id, created_at, number FROM incidents i
-      WHERE i.search @@ ${query}::tsquery AND i.current
-        ${machines === undefined ? sql`` : sql`AND i.machine = ${anyText(machines)}`}
-    )
+    WITH f AS MATERIALIZED (SELECT i.machine, i.log, i.id, i.created_at, i.number FROM ${from})
     SELECT * FROM f ORDER BY created_at DESC, number DESC, machine LIMIT ${sql.lit(NEWEST + 1)}`.execute(db);
   return rows;
 }

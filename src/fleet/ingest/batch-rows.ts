@@ -28,8 +28,11 @@ export interface History {
   readonly log: string;
 }
 
-/** The most characters of a text in a column that an index holds: a row of an index has at most 2,700 bytes. */
-const LONGEST_TEXT = 512;
+/**
+ * The most characters of a text in a column that an index holds: as many as a recorder takes of a source or an assignee. A row
+ * of an index has at most 2,700 bytes, and some have two of them.
+ */
+const LONGEST_TEXT = 256;
 
 // oxlint-disable-next-line no-control-regex -- they are what is looked for
 const CONTROL = /[\0-\x1f]/g;
@@ -97,10 +100,10 @@ async function putIncidents(
     await sql`
       INSERT INTO incidents (machine, log, current, id, number, class, rank, state, source, created_at, updated_at,
         assignee, containment, recovery, attention, snoozed_until, resolution, drill, version, decisive, carried,
-        dedup_key, acknowledged_at, resolved_at, confirmed_at, waited, context, document, search)
+        dedup_key, acknowledged_at, resolved_at, confirmed_at, waited, bytes)
       SELECT ${machine}, ${log}, ${isCurrent}, id, number, class, rank, state, source, created_at, updated_at, assignee,
         containment, recovery, attention, snoozed_until, resolution, drill, version, decisive, carried, dedup_key,
-        acknowledged_at, resolved_at, confirmed_at, waited, context, document, search::tsvector
+        acknowledged_at, resolved_at, confirmed_at, waited, bytes
       FROM unnest(
         ${texts(of.map(({ id }) => id))}, ${bigints(all.map(({ seq }) => seq))},
         ${texts(of.map((one) => one.class))}, ${integers(of.map(({ severity }) => rankOf(severity)))},
@@ -113,11 +116,19 @@ async function putIncidents(
         ${integers(of.map(({ version }) => version))}, ${integers(all.map(({ decisive }) => decisive))},
         ${bigints(all.map(({ carried }) => carried ?? null))},
         ${texts(of.map(({ dedup_key }) => columnOrNull(dedup_key)))}, ${ends(of)},
-        ${texts(all.map(({ snapshot }) => JSON.stringify(snapshot.context)))},
-        ${texts(of.map(({ id }) => changes.documents.get(id)!))}, ${texts(of.map(vectorOf))}
+        ${integers(of.map(({ id }) => Buffer.byteLength(changes.documents.get(id)!)))}
       ) AS new (id, number, class, rank, state, source, created_at, updated_at, assignee, containment, recovery,
         attention, snoozed_until, resolution, drill, version, decisive, carried, dedup_key, acknowledged_at, resolved_at,
-        confirmed_at, waited, context, document, search)`.execute(tx);
+        confirmed_at, waited, bytes)`.execute(tx);
+    await sql`
+      INSERT INTO documents (machine, log, id, context, document)
+      SELECT ${machine}, ${log}, * FROM unnest(${texts(of.map(({ id }) => id))},
+        ${texts(all.map(({ snapshot }) => JSON.stringify(snapshot.context)))},
+        ${texts(of.map(({ id }) => changes.documents.get(id)!))})`.execute(tx);
+    await sql`
+      INSERT INTO words (machine, log, id, search)
+      SELECT ${machine}, ${log}, id, search::tsvector
+      FROM unnest(${texts(of.map(({ id }) => id))}, ${texts(of.map(vectorOf))}) AS new (id, search)`.execute(tx);
   }
   if (changed.length > 0) {
     const all = changed.map(({ now }) => now);
@@ -127,8 +138,7 @@ async function putIncidents(
         assignee = new.assignee, containment = new.containment, recovery = new.recovery, attention = new.attention,
         snoozed_until = new.snoozed_until, resolution = new.resolution, drill = new.drill, version = new.version,
         decisive = new.decisive, carried = new.carried, acknowledged_at = new.acknowledged_at,
-        resolved_at = new.resolved_at, confirmed_at = new.confirmed_at, waited = new.waited, context = new.context,
-        document = new.document, search = coalesce(new.search::tsvector, old.search)
+        resolved_at = new.resolved_at, confirmed_at = new.confirmed_at, waited = new.waited, bytes = new.bytes
       FROM unnest(
         ${texts(of.map(({ id }) => id))}, ${integers(of.map(({ severity }) => rankOf(severity)))},
         ${texts(of.map(({ state }) => state))}, ${times(of.map(({ updated_at }) => updated_at))},
@@ -138,11 +148,26 @@ async function putIncidents(
         ${texts(of.map(({ resolution }) => columnOrNull(resolution)))}, ${integers(of.map(drillColumn))},
         ${integers(of.map(({ version }) => version))}, ${integers(all.map(({ decisive }) => decisive))},
         ${bigints(all.map(({ carried }) => carried ?? null))}, ${ends(of)},
-        ${texts(all.map(({ snapshot }) => JSON.stringify(snapshot.context)))},
-        ${texts(of.map(({ id }) => changes.documents.get(id)!))}, ${texts(changed.map(otherWords))}
+        ${integers(of.map(({ id }) => Buffer.byteLength(changes.documents.get(id)!)))}
       ) AS new (id, rank, state, updated_at, assignee, containment, recovery, attention, snoozed_until, resolution,
-        drill, version, decisive, carried, acknowledged_at, resolved_at, confirmed_at, waited, context, document, search)
+        drill, version, decisive, carried, acknowledged_at, resolved_at, confirmed_at, waited, bytes)
       WHERE old.machine = ${machine} AND old.log = ${log} AND old.id = new.id`.execute(tx);
+    await sql`
+      UPDATE documents AS old SET context = new.context, document = new.document
+      FROM unnest(${texts(of.map(({ id }) => id))},
+        ${texts(all.map(({ snapshot }) => JSON.stringify(snapshot.context)))},
+        ${texts(of.map(({ id }) => changes.documents.get(id)!))}) AS new (id, context, document)
+      WHERE old.machine = ${machine} AND old.log = ${log} AND old.id = new.id`.execute(tx);
+    const reworded = changed.flatMap((one) => {
+      const search = otherWords(one);
+      return search === null ? [] : [{ id: one.now.incident.id, search }];
+    });
+    if (reworded.length > 0)
+      await sql`
+        UPDATE words AS old SET search = new.search::tsvector
+        FROM unnest(${texts(reworded.map(({ id }) => id))}, ${texts(reworded.map(({ search }) => search))})
+          AS new (id, search)
+        WHERE old.machine = ${machine} AND old.log = ${log} AND old.id = new.id`.execute(tx);
   }
 }
 
@@ -382,6 +407,8 @@ async function putSmall(tx: Tx, history: History, fold: HistoryFold, changes: Ba
 /** The tables of read models. */
 export const READ_MODELS = [
   'incidents',
+  'documents',
+  'words',
   'deliveries',
   'posture',
   'stats',

@@ -631,8 +631,9 @@ async function incidentsOf(
   ids: readonly string[],
 ): Promise<readonly StoredIncident[]> {
   const { rows } = await sql<StoredIncident>`
-    SELECT id, number, decisive, carried, context, document FROM incidents
-    WHERE machine = ${machine} AND log = ${log} AND id = ANY(${ids}::text[])`.execute(tx);
+    SELECT i.id, i.number, i.decisive, i.carried, d.context, d.document
+    FROM incidents i JOIN documents d ON d.machine = i.machine AND d.log = i.log AND d.id = i.id
+    WHERE i.machine = ${machine} AND i.log = ${log} AND i.id = ANY(${ids}::text[])`.execute(tx);
   return rows;
 }
 

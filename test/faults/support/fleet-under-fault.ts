@@ -314,10 +314,13 @@ export class FleetUnderFault {
   /** Each report that was acknowledged, and none other, is there once. */
   async expectLedger(machine: MachineUnderFault): Promise<void> {
     const incidents = await this.core.db
-      .selectFrom('incidents')
-      .select('document')
-      .where('machine', '=', machine.name)
-      .where('current', '=', true)
+      .selectFrom('incidents as i')
+      .innerJoin('documents as d', (join) =>
+        join.onRef('d.machine', '=', 'i.machine').onRef('d.log', '=', 'i.log').onRef('d.id', '=', 'i.id'),
+      )
+      .select('d.document')
+      .where('i.machine', '=', machine.name)
+      .where('i.current', '=', true)
       .execute();
     const found = incidents.map(({ document }) => (JSON.parse(document) as { description: string }).description);
     const acknowledged = machine.ledger.accounts.filter(({ standing }) => standing === 'acknowledged');

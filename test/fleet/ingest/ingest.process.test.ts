@@ -214,7 +214,7 @@ onEachEngine('ingest', (engine) => {
       await core.ingest.store(batchOf(other, at, Math.min(other.through, at + 999), { machine: 'alone' }));
     const incidentsOf = (of: string, name: string) =>
       core.db
-        .selectFrom('incidents')
+        .selectFrom('documents')
         .select(['id', 'document'])
         .where('machine', '=', of)
         .where('log', '=', name)
