@@ -235,7 +235,7 @@ export class PostureFold {
     const { since, heard_at, release } = change;
     // Most entries change nothing of what is remembered.
     if (entry.event !== 'containment.confirmed' && (since ?? heard_at ?? release) === undefined) {
-      this.#set(action, { ...this.of(action), ...change, seq: entry.data.seq });
+      this.#set(action, Object.assign({ ...this.of(action) }, change, { seq: entry.data.seq }));
       return;
     }
     const heard = entry.event === 'containment.confirmed' ? { heard_at: entry.timestamp } : {};
