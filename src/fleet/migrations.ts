@@ -341,6 +341,16 @@ const OUT_OF_INCIDENTS: readonly string[] = [
   'ALTER TABLE incidents DROP COLUMN search, DROP COLUMN context, DROP COLUMN document',
 ];
 
+/**
+ * Lexemes begin with a letter instead of having a weight, of which the index knows nothing: it asked the rows themselves. A
+ * vector with weights has positions, and one that was changed already has none.
+ */
+const LETTERS: readonly string[] = [
+  `UPDATE words SET search = array_to_tsvector(ARRAY(
+      SELECT lower(weight) || lexeme FROM unnest(search) AS old (lexeme, positions, weights), unnest(weights) AS weight))
+    WHERE EXISTS (SELECT 1 FROM unnest(search) AS old (lexeme, positions, weights) WHERE weights IS NOT NULL)`,
+];
+
 /** Add the next layout at the end; never change one that a release had. */
 const MIGRATIONS: readonly Migration[] = [
   { layout: 1, statements: INITIAL },
@@ -350,6 +360,7 @@ const MIGRATIONS: readonly Migration[] = [
     statements: NARROW,
     move: { table: 'incidents', column: 'document', statements: OUT_OF_INCIDENTS },
   },
+  { layout: 4, statements: LETTERS },
 ];
 
 /**

@@ -174,10 +174,7 @@ interface WordsTable {
   readonly machine: string;
   readonly log: string;
   readonly id: string;
-  /**
-   * The words of the incident with the weight A, those of people and notes B, those of evidence C, and the marks D. See
-   * `search/`.
-   */
+  /** Its words and marks: `lexeme.ts` and `search/`. */
   search: string;
 }
 
