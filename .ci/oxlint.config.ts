@@ -13,6 +13,7 @@ import { defineConfig, type OxlintOverride } from 'oxlint';
 /** Files below all layers. They import each other only. */
 const BASE = [
   'anchor',
+  'async-files',
   'backoff',
   'challenge',
   'clock',
@@ -29,6 +30,7 @@ const BASE = [
   'signed-note',
   'standard-stream',
   'version',
+  'when-used',
 ];
 
 /** The folders and files of `src`, lowest first. Those in one line may not import each other. */

@@ -6,7 +6,6 @@
  * the next attempt.
  */
 import { constants, fstatSync, openSync, writeSync } from 'node:fs';
-import { isatty } from 'node:tty';
 
 /** Why the last attempt failed: `EAGAIN` while the reader takes nothing, `EPIPE` when it is gone, `ENOSPC`, … */
 export type StreamFault = string;
@@ -80,7 +79,9 @@ export class StandardStream {
 
 /** A descriptor for the stream that does not wait. */
 function withoutWaiting(name: 1 | 2): number {
-  if (isatty(name)) {
+  const status = fstatSync(name);
+  // Imported, the module would be loaded at start.
+  if (status.isCharacterDevice() && process.getBuiltinModule('node:tty').isatty(name)) {
     try {
       const { O_WRONLY, O_NONBLOCK, O_NOCTTY } = constants;
       return openSync(`/proc/self/fd/${name}`, O_WRONLY | O_NONBLOCK | O_NOCTTY);
@@ -88,7 +89,6 @@ function withoutWaiting(name: 1 | 2): number {
       return name;
     }
   }
-  const status = fstatSync(name);
   if (status.isFIFO() || status.isSocket()) {
     // Node makes pipes and sockets non-blocking when it opens them as a stream, and no other function of it does. The
     // stream itself is not used.

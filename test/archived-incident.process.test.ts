@@ -1,15 +1,15 @@
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { run } from './cli/support/command-line.ts';
+import { accessInFleet, Notary } from './support/notary.ts';
 import { Recording } from './support/recording.ts';
 import { runningServices, ServiceHome } from './support/running-service.ts';
 import { temporaryDirectories } from './support/temporary-directory.ts';
 
 const REPORT = { class: 'forbidden_airlock_request', source: 'airlock', description: 'old'.repeat(500) } as const;
 
-describe('an incident that was archived', function () {
-  this.timeout(60_000);
+describe('an incident that was archived', () => {
   const directory = temporaryDirectories();
   const start = runningServices();
 
@@ -69,5 +69,45 @@ describe('an incident that was archived', function () {
       if (name.startsWith('audit.') && !name.includes('.jsonl')) rmSync(join(home.directory, name));
     }
     await everywhere(await start(home, { env }));
+  });
+
+  it('takes along how old a command of the fleet may be, so that none is carried out twice', async () => {
+    const home = new ServiceHome(directory());
+    const recording = await Recording.open(home.directory, { segmentBytes: 10_000 });
+    const issued = new Date(recording.clock.now()).toISOString();
+    const caller = {
+      principal: 'fleet:ada',
+      role: 'operator',
+      by: 'fleet:ada',
+      fleet_command: 'CMD-old',
+      fleet_command_issued: issued,
+    } as const;
+    for (let n = 0; n < 8; n++) {
+      const { id } = (await recording.recorder.report(REPORT)).incident;
+      await recording.recorder.perform('resolve', { id, ...(n === 0 ? { caller } : {}) });
+      recording.clock.milliseconds += 60_000;
+    }
+    await recording.close();
+    const notary = new Notary();
+    writeFileSync(home.access, accessInFleet(notary), { mode: 0o600 });
+    const env = { AUDIT_HMAC_KEY_PATH: join(home.directory, 'audit-key') };
+    const service = await start(home, { env });
+    await notary.fetch(home.log);
+    const hand = (on: typeof service, changes: object) => {
+      const command = notary.command(
+        'retry',
+        { action: 'freeze_agent' },
+        { expires: '2100-01-01T00:00:00Z', ...changes },
+      );
+      return on.post('/api/v1/fleet/commands', { command });
+    };
+    await service.post('/api/v1/archive', { before: '2026-11-29T00:00:00Z' });
+    await service.end('SIGKILL');
+    for (const name of readdirSync(home.directory)) {
+      if (name.startsWith('audit.') && !name.includes('.jsonl')) rmSync(join(home.directory, name));
+    }
+    const rebuilt = await start(home, { env });
+    expect((await hand(rebuilt, { id: 'CMD-old', issued })).status).to.equal(410);
+    expect((await hand(rebuilt, { issued: new Date().toISOString() })).status).to.equal(200);
   });
 });

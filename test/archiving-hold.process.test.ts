@@ -5,8 +5,8 @@ import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { temporaryDirectories } from './support/temporary-directory.ts';
 
-/** In milliseconds. Most holds are below 10; now and then the search index merges what was written, which takes 25 to 35. */
-const LONGEST = 80;
+/** In milliseconds. Most holds are below 10. */
+const LONGEST = 20;
 /** At once they would take a fifth of a second. */
 const INCIDENTS = 10_000;
 

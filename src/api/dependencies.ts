@@ -69,10 +69,10 @@ export interface ApiDependencies {
   readonly events: Pick<EventStreams, 'open'>;
   readonly anchors: Pick<LogAnchors, 'record'>;
   /** What came of the commands of the fleet. */
-  readonly fleetCommands: Pick<FleetCommands, 'alone' | 'given' | 'answered'>;
+  readonly fleetCommands: Pick<FleetCommands, 'alone' | 'given' | 'mayBeForgotten' | 'answered'>;
   /** The identity of the log, when it is known. */
   readonly logId: () => string | undefined;
-  readonly logStreams: Pick<LogStreams, 'open' | 'headers' | 'requireFrom'>;
+  readonly logStreams: Pick<LogStreams, 'open' | 'headers' | 'from'>;
   readonly statistics: Pick<Statistics, 'read'>;
   readonly attention: Pick<Attention, 'count'>;
   readonly policy: { readonly current: Policy };

@@ -9,9 +9,6 @@ import type { Damage } from './verify-chain.ts';
 
 const markerPath = (logPath: string): string => `${logPath}.damage`;
 
-/** What the recorder writes: the reason is its own, and is shown to everybody. */
-const NOTE = /^([^\p{C}]{1,256}, line \d+: [^\p{C}]{1,1024})\n$/u;
-
 /** Leaves the note. Without room there is none: the verification in the background finds the damage again. */
 export function markDamage(logPath: string, { file, line, reason }: Damage): void {
   try {
@@ -26,7 +23,9 @@ export function markedDamage(logPath: string): string | undefined {
   const path = markerPath(logPath);
   const text = readSmallFile(path);
   if (text === undefined) return undefined;
-  return NOTE.exec(text)?.[1] ?? `${basename(path)} is not spelt as the recorder writes it`;
+  // What the recorder writes: the reason is its own, and is shown to everybody.
+  const note = /^([^\p{C}]{1,256}, line \d+: [^\p{C}]{1,1024})\n$/u.exec(text);
+  return note?.[1] ?? `${basename(path)} is not spelt as the recorder writes it`;
 }
 
 /** Removes the note, when the whole log was verified. */

@@ -61,7 +61,9 @@ figure { margin: 8px 0; overflow-x: auto } figure img { max-width: 100%; height:
 }
 @media print { body { margin: 0; max-width: none } section { break-before: page } section:first-of-type { break-before: auto } }`.trim();
 
-const HIDDEN = hiddenCharacters({ except: '\t\n' });
+let pattern: RegExp | undefined;
+/** Made when it is first used: to read its text takes a hundredth of a start. */
+const hiddenPattern = (): RegExp => (pattern ??= hiddenCharacters({ except: '\t\n' }));
 const ENTITIES: Readonly<Record<string, string>> = {
   '&': '&amp;',
   '<': '&lt;',
@@ -75,7 +77,7 @@ const escaped = (text: string): string => text.replaceAll(/[&<>"']/g, (one) => E
 function shown(text: string): string {
   let at = 0;
   let html = '';
-  for (const { 0: hidden, index } of text.matchAll(HIDDEN)) {
+  for (const { 0: hidden, index } of text.matchAll(hiddenPattern())) {
     html += `${escaped(text.slice(at, index))}<span class="hidden">${codePointOf(hidden)}</span>`;
     at = index + hidden.length;
   }

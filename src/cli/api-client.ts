@@ -15,6 +15,8 @@ const USUAL_TOKENS = ['/run/secure-ai/service-token', 'var/service-token'];
 export interface ApiOptions {
   readonly url?: string;
   readonly tokenFile?: string;
+  /** The file with the certificates that the fleet's has to come from. */
+  readonly ca?: string;
   /** Whether the recorder has to prove itself; without a token that can be read it is not asked to. */
   readonly prove?: boolean;
   readonly json?: true;
@@ -28,6 +30,7 @@ export const withApiClient = (command: Command): Command =>
   withJson(command)
     .option('--url <url>', 'the recorder: http://host:port or unix:/path; or a fleet: https://host:port')
     .option('--token-file <file>', 'the file that holds the service token')
+    .option('--ca <file>', 'certificates that the one of the fleet has to come from, instead of those of the system')
     .option('--no-prove', 'believe a recorder that has not proved itself, e.g. through a tunnel, and send it the token')
     .option('--machine <name...>', 'at a fleet: these machines')
     .option('--label <name=value...>', 'at a fleet: the machines with these labels, e.g. site=berlin');
@@ -59,7 +62,7 @@ export class ApiClient {
   total: number | undefined;
 
   /** @throws UsageError for a URL that is neither `http://host:port` nor `unix:/path` */
-  constructor({ url, tokenFile, prove = true, machine = [], label = [] }: ApiOptions) {
+  constructor({ url, tokenFile, ca, prove = true, machine = [], label = [] }: ApiOptions) {
     this.#machines = machine;
     this.#labels = label.map(labelOf);
     const { env } = process;
@@ -77,6 +80,7 @@ export class ApiClient {
         tokenPath: this.#tokenPath,
         prove: proves,
         mayBeFleet: true,
+        caPath: ca ?? (env.INCIDENT_RECORDER_CA_PATH || undefined),
       });
     } catch (error) {
       throw new UsageError((error as Error).message);

@@ -5,7 +5,7 @@
  * is refused is said with its number, and does not stop the others.
  */
 import { fstatSync } from 'node:fs';
-import { setTimeout as wait } from 'node:timers/promises';
+import { Backoff } from '../backoff.ts';
 import { SECOND } from '../clock.ts';
 import { Refused } from '../client/errors.ts';
 import { LONGEST_REPORT } from '../client/report-text.ts';
@@ -18,9 +18,11 @@ import { progressBar } from './terminal/progress-bar.ts';
 
 /** How many reports a recorder takes at once. */
 const MOST_REPORTS = 100;
-/** How often a report is sent again that can't be recorded now, and the pause before, in milliseconds. */
-const RETRIES = 3;
+/** How often a report is sent again that can't be recorded now … */
+const RETRIES = 5;
+/** … and the pauses before, in milliseconds: at least, and at most. */
 const PAUSE = 0.5 * SECOND;
+const LONGEST_PAUSE = 5 * SECOND;
 /** How often progress is said where standard error is no terminal, in milliseconds. */
 const SAY_EVERY = 10 * SECOND;
 const NEWLINE = 0x0a;
@@ -112,20 +114,28 @@ function lengthOfInput(): number | undefined {
   }
 }
 
-/** The items of the answer to some lines. @throws Refused, NotReachable */
+/**
+ * The items of the answer to some lines. What can't be recorded now is sent again a few times: reports that are left, and
+ * a batch that is refused as a whole, of which nothing is on record.
+ * @throws Refused, NotReachable
+ */
 async function send(api: ApiClient, lines: readonly Line[]): Promise<readonly Item[]> {
-  const items = [...(await sendOnce(api, lines))];
-  for (let attempt = 0; attempt < RETRIES; attempt++) {
+  const items: Item[] = lines.map(() => ({ status: 503 }));
+  const backoff = new Backoff(2 * PAUSE, LONGEST_PAUSE);
+  for (let attempt = 0; ; attempt++) {
     const waiting = [...items.keys()].filter((at) => items[at]!.status === 503);
-    if (waiting.length === 0) break;
-    await wait(PAUSE);
-    const again = await sendOnce(
-      api,
-      waiting.map((at) => lines[at]!),
-    );
-    for (const [index, at] of waiting.entries()) items[at] = again[index]!;
+    if (waiting.length === 0 || attempt > RETRIES) return items;
+    if (attempt > 0) await backoff.pause(undefined, PAUSE);
+    try {
+      const again = await sendOnce(
+        api,
+        waiting.map((at) => lines[at]!),
+      );
+      for (const [index, at] of waiting.entries()) items[at] = again[index]!;
+    } catch (error) {
+      if (!(error instanceof Refused && error.passing && attempt < RETRIES)) throw error;
+    }
   }
-  return items;
 }
 
 async function sendOnce(api: ApiClient, lines: readonly Line[]): Promise<readonly Item[]> {

@@ -14,8 +14,15 @@ export type Caller = {
   readonly on_behalf_of?: string;
 } & FleetOrigin;
 
-/** The command of the fleet by which somebody asks: what names it, and the key under which it may be given again. */
-export type FleetOrigin = { readonly fleet_command?: string; readonly fleet_command_key?: string };
+/**
+ * The command of the fleet by which somebody asks: what names it, the key under which it may be given again, and when the
+ * fleet has issued it (older entries do not say that).
+ */
+export type FleetOrigin = {
+  readonly fleet_command?: string;
+  readonly fleet_command_key?: string;
+  readonly fleet_command_issued?: string;
+};
 
 /**
  * Whether somebody asks with a token of their own, so that the principal says who it is. With a token that several

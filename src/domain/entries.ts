@@ -441,6 +441,11 @@ export type ArchivedData = SegmentRange & {
   readonly silences?: readonly SilenceOnRecord[];
   /** The last anchor; not there when there is none, nor in older entries. */
   readonly anchor?: AnchorOnRecord;
+  /**
+   * Commands of the fleet that were issued until then may have left the log: an unknown one is not carried out. Not there
+   * when there were none, nor in older entries.
+   */
+  readonly fleet_commands_until?: string;
 } & Partial<Caller>;
 
 /** An entry that a webhook did not take while it took others. It is parked: the recorder tries it again. */

@@ -38,13 +38,14 @@ export const hiddenCharacters = ({ except = '' } = {}): RegExp => {
   return new RegExp(`${spared}(?!${BELONGING.join('|')})(?:${hidden})`, 'gu');
 };
 
-const FORBIDDEN_IN_NAME = new RegExp(`[${HIDDEN}]|${OTHER_SPACES}`, 'u');
+let forbidden: RegExp | undefined;
 
 /** What names are made of, as a pattern: words without hidden characters, with single spaces between. */
 export const NAME_PATTERN = `^[^${HIDDEN}\\p{Z}]+(?: [^${HIDDEN}\\p{Z}]+)*$`;
 
 /** The first character that a name must not hold; undefined when there is none. */
-export const forbiddenInName = (name: string): string | undefined => FORBIDDEN_IN_NAME.exec(name)?.[0];
+export const forbiddenInName = (name: string): string | undefined =>
+  (forbidden ??= new RegExp(`[${HIDDEN}]|${OTHER_SPACES}`, 'u')).exec(name)?.[0];
 
 /** `U+202E`. */
 export const codePointOf = (character: string): string =>

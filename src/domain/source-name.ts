@@ -24,7 +24,7 @@ export function faultOfSource(name: string): string | undefined {
   return name.includes('  ') ? 'source must not hold two spaces in a row' : undefined;
 }
 
-const KINDS: readonly (readonly [RegExp, string])[] = [
+const kinds = (): readonly (readonly [RegExp, string])[] => [
   [/\p{Cc}/u, 'a control character'],
   [/\p{Cf}/u, 'a format character'],
   [/\p{Cs}/u, 'half a character'],
@@ -33,7 +33,7 @@ const KINDS: readonly (readonly [RegExp, string])[] = [
 ];
 
 const kindOf = (character: string): string =>
-  KINDS.find(([pattern]) => pattern.test(character))?.[1] ?? 'a blank or invisible character';
+  kinds().find(([pattern]) => pattern.test(character))?.[1] ?? 'a blank or invisible character';
 
 /** Scripts that are told apart; the letters of all others count as one. */
 const SCRIPTS = [
@@ -54,7 +54,7 @@ const SCRIPTS = [
   'Katakana',
   'Hangul',
   'Bopomofo',
-].map((name) => ({ name, pattern: new RegExp(String.raw`\p{Script=${name}}`, 'u') }));
+];
 
 /** Scripts that are written together (UTS #39, section 5.2, "highly restrictive"). */
 const WRITTEN_TOGETHER = [
@@ -63,15 +63,29 @@ const WRITTEN_TOGETHER = [
   ['Latin', 'Han', 'Hangul'],
 ];
 
-const LETTER = /\p{L}/gu;
-/** Letters that belong to no single script. */
-const COMMON = /[\p{Script=Common}\p{Script=Inherited}]/u;
-/** More marks on a letter than any script has. */
-const PILED_MARKS = /\p{M}{5}/u;
+/** Patterns for letters of all scripts. Made when they are first used: to read them takes a hundredth of a start. */
+interface Patterns {
+  readonly scripts: readonly { readonly name: string; readonly pattern: RegExp }[];
+  readonly letter: RegExp;
+  /** Letters that belong to no single script. */
+  readonly common: RegExp;
+  /** More marks on a letter than any script has. */
+  readonly piledMarks: RegExp;
+  /** A mark that has no letter, and is drawn over what is before the name. */
+  readonly markWithoutLetter: RegExp;
+  readonly foreignDigit: RegExp;
+}
 
-/** A mark that has no letter, and is drawn over what is before the name. */
-const MARK_WITHOUT_LETTER = /(?:^| )\p{M}/u;
-const FOREIGN_DIGIT = /(?![0-9])\p{Nd}/u;
+let made: Patterns | undefined;
+const patterns = (): Patterns =>
+  (made ??= {
+    scripts: SCRIPTS.map((name) => ({ name, pattern: new RegExp(String.raw`\p{Script=${name}}`, 'u') })),
+    letter: /\p{L}/gu,
+    common: /[\p{Script=Common}\p{Script=Inherited}]/u,
+    piledMarks: /\p{M}{5}/u,
+    markWithoutLetter: /(?:^| )\p{M}/u,
+    foreignDigit: /(?![0-9])\p{Nd}/u,
+  });
 
 /**
  * Whether a name is written in scripts that do not belong together, or in variants of characters (full width, bold,
@@ -79,13 +93,14 @@ const FOREIGN_DIGIT = /(?![0-9])\p{Nd}/u;
  */
 export function mixesScripts(name: string): boolean {
   if (PLAIN.test(name)) return false;
-  if (name.normalize('NFKC') !== name.normalize('NFC') || MARK_WITHOUT_LETTER.test(name)) return true;
-  if (FOREIGN_DIGIT.test(name) && /[a-z0-9]/i.test(name)) return true;
+  const { scripts: known, letter: letters, common, piledMarks, markWithoutLetter, foreignDigit } = patterns();
+  if (name.normalize('NFKC') !== name.normalize('NFC') || markWithoutLetter.test(name)) return true;
+  if (foreignDigit.test(name) && /[a-z0-9]/i.test(name)) return true;
   const scripts = new Set<string>();
-  for (const [letter] of name.matchAll(LETTER)) {
-    if (!COMMON.test(letter)) scripts.add(SCRIPTS.find(({ pattern }) => pattern.test(letter))?.name ?? 'other');
+  for (const [letter] of name.matchAll(letters)) {
+    if (!common.test(letter)) scripts.add(known.find(({ pattern }) => pattern.test(letter))?.name ?? 'other');
   }
-  if (PILED_MARKS.test(name)) return true;
+  if (piledMarks.test(name)) return true;
   return scripts.size > 1 && !WRITTEN_TOGETHER.some((together) => [...scripts].every((one) => together.includes(one)));
 }
 

@@ -25,3 +25,6 @@ export interface CommandText {
 /** The signed note. */
 export const signCommand = (command: CommandText, signer: Signer): string =>
   signNote(`${COMMAND_FORM}\n${canonicalForm(command as unknown as JsonValue)}\n`, signer);
+
+/** A command from its signed note, which is this fleet's own. */
+export const commandIn = (note: string): CommandText => JSON.parse(note.split('\n')[1]!) as CommandText;

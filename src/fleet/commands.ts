@@ -14,7 +14,7 @@ import { canonicalForm } from '../json/canonical-form.ts';
 import type { JsonValue } from '../json/exact-json.ts';
 import type { Signer } from '../signed-note.ts';
 import { storable } from './acts.ts';
-import { signCommand } from './command-note.ts';
+import { commandIn, type CommandText, signCommand } from './command-note.ts';
 import type { FleetDatabase } from './database.ts';
 
 export const COMMAND_STATUSES = ['pending', 'done', 'refused', 'expired'] as const;
@@ -101,10 +101,21 @@ export class FleetCommands {
       ON CONFLICT DO NOTHING RETURNING id`.execute(db);
     const row = await this.find(machine, id);
     if (row === undefined) throw new RecorderError('internal', 'a command that was stored is not there');
-    const isSame =
-      row.command === command && canonicalOf(row.body) === canonicalOf(JSON.parse(storable(body)) as object);
-    if (!isSame) throw new RecorderError('idempotency_mismatch', 'this Idempotency-Key was used with another command');
-    return { row, isNew: rows.length > 0 };
+    const isNew = rows.length > 0;
+    if (!isNew && !(await this.#isSame(row, text)))
+      throw new RecorderError('idempotency_mismatch', 'this Idempotency-Key was used with another command');
+    return { row, isNew };
+  }
+
+  /** Whether a command that is stored is the one that is asked for again, whenever that was. */
+  async #isSame({ machine, id }: CommandRow, asked: CommandText): Promise<boolean> {
+    const { signed } = await this.#options.db
+      .selectFrom('commands')
+      .select('signed')
+      .where('machine', '=', machine)
+      .where('id', '=', id)
+      .executeTakeFirstOrThrow();
+    return canonicalOf(timeless(commandIn(signed))) === canonicalOf(timeless(asked));
   }
 
   async find(machine: string, id: string): Promise<CommandRow | undefined> {
@@ -134,6 +145,12 @@ function commandId(principal: string, machine: string, key: string | undefined):
   const hash = createHash('sha256').update(JSON.stringify([principal, machine, key]));
   return `CMD-${hash.digest('hex').slice(0, 24)}`;
 }
+
+/** What a command asks for, and for how long it is good. The log is that of the machine when it was asked for. */
+const timeless = ({ log: _, issued, expires, ...asked }: CommandText): object => ({
+  ...asked,
+  good_for: Date.parse(expires) - Date.parse(issued),
+});
 
 const canonicalOf = (value: object): string => canonicalForm(value as unknown as JsonValue);
 

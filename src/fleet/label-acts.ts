@@ -50,6 +50,8 @@ export interface LabelAct {
   readonly by: string;
   readonly role: Role;
   readonly good_for: number;
+  /** The class that was asked for, where one was; older acts do not say it. */
+  readonly class?: IncidentClass;
   readonly machines: readonly { readonly machine: string; readonly class: IncidentClass }[];
 }
 
@@ -60,6 +62,13 @@ interface ActRow {
 }
 
 const BY_LABEL = 'contain_by_label';
+
+/** SHA-256 over the machines on which an act is possible, and what it engages there: whoever confirms it has seen these. */
+export function digestOf(candidates: readonly Candidate[]): string {
+  const chosen = candidates.filter(({ possible }) => possible);
+  const seen = chosen.map(({ machine, class: ofClass, actions }) => [machine, ofClass, actions.toSorted()]);
+  return createHash('sha256').update(JSON.stringify(seen)).digest('hex');
+}
 
 export class LabelActs {
   readonly #db: FleetDatabase;

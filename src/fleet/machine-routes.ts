@@ -9,6 +9,7 @@ import { type Clock, SECOND } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
 import type { FleetDatabase } from './database.ts';
 import type { Enrolment } from './enrolment.ts';
+import { FailureLimit } from './failure-limit.ts';
 import type { Ingest } from './ingest/ingest.ts';
 import { MOST_BYTES } from './ingest/received-lines.ts';
 import { readBody, readJson } from './machine-body.ts';
@@ -26,21 +27,47 @@ export interface MachineRouteDependencies {
 const LONGEST_STATUS = 1024 * 1024;
 const LONGEST_RESULT = 1024 * 1024;
 const LONGEST_ENROLMENT = 64 * 1024;
+/** In characters: that of a machine. */
+const LONGEST_NAME = 128;
 /** How long a shipper may wait for commands, in seconds, and how often they are looked for, in milliseconds. */
 const LONGEST_WAIT = 30;
 const LOOK_EVERY = SECOND;
-/** Commands that are given at once. */
+/** Commands that are given at once, and their bytes: in JSON twice as many, and a shipper reads 4 MiB. */
 const MOST_COMMANDS = 64;
+const MOST_COMMAND_BYTES = 1024 * 1024;
 const LOG = /^[0-9a-f]{64}$/;
+/** Attempts to enrol that fail: of one address for one machine, and of one address. Behind a proxy all have one. */
+const WRONG_SECRETS = { most: 20, forgetAfter: 6 * SECOND };
+const WRONG_ENROLMENTS = { most: 200, forgetAfter: SECOND / 10 };
 const PEER = 'the token, or the certificate, is not one of this machine';
 
 export function machineRoutes(dependencies: MachineRouteDependencies): readonly ApiRoute[] {
   const { db, clock, ingest, enrolment, quotas } = dependencies;
+  const now = (): number => clock.monotonic();
+  const wrongSecrets = new FailureLimit({ ...WRONG_SECRETS, now });
+  const wrongEnrolments = new FailureLimit({ ...WRONG_ENROLMENTS, now });
 
   const enrol = async (ctx: Context): Promise<void> => {
+    const address = ctx.req.socket.remoteAddress ?? '';
+    wrongEnrolments.require(address);
+    let name = address;
+    try {
+      await enrolBy(ctx, (machine) => wrongSecrets.require((name = `${address} ${machine.slice(0, LONGEST_NAME)}`)));
+    } catch (error) {
+      if (error instanceof RecorderError && error.status < 500 && error.code !== 'quota_exceeded') {
+        wrongEnrolments.failed(address);
+        wrongSecrets.failed(name);
+      }
+      throw error;
+    }
+  };
+
+  /** @param admit is called with the name of the machine before the secret is looked at */
+  const enrolBy = async (ctx: Context, admit: (machine: string) => void): Promise<void> => {
     const { machine, secret, token_sha256, public_key, audit_key } = await readJson(ctx.req, LONGEST_ENROLMENT);
     if (![machine, secret, token_sha256, public_key, audit_key ?? ''].every((value) => typeof value === 'string'))
       throw new RecorderError('invalid_request', 'machine, secret, token_sha256 and public_key must be given as text');
+    admit(machine as string);
     const request = { machine, secret, token_sha256, public_key, audit_key } as Record<string, string>;
     respond(ctx, 201, await enrolment.enrol(request as unknown as Parameters<Enrolment['enrol']>[0]));
   };
@@ -121,9 +148,8 @@ export function machineRoutes(dependencies: MachineRouteDependencies): readonly 
   const commands = async (ctx: Context, machine: string): Promise<void> => {
     const wait = Math.min(LONGEST_WAIT, requireCount('wait', ctx.query.wait ?? '0', 0));
     const until = clock.monotonic() + wait * SECOND;
-    let isGone = false;
-    ctx.res.once('close', () => (isGone = true));
     for (;;) {
+      const isGone = ctx.res.closed;
       // What is fetched for nobody would count as fetched.
       const found = isGone ? [] : await fetchCommands(db, machine);
       if (found.length > 0 || clock.monotonic() >= until || isGone) {
@@ -162,27 +188,29 @@ export function machineRoutes(dependencies: MachineRouteDependencies): readonly 
   ];
 }
 
-/** Gives the commands that wait, and notes that they were fetched. One whose result has not come is given again. */
+/**
+ * Gives the commands that wait, in their order, and notes that they were fetched. One whose result has not come is given
+ * again, behind those that were fetched longer ago or never: many without a result keep none waiting.
+ */
 async function fetchCommands(db: FleetDatabase, machine: string): Promise<readonly { id: string; command: string }[]> {
-  const waiting = await db
-    .selectFrom('commands')
-    .select(['id', 'signed as command'])
-    .where('machine', '=', machine)
-    .where('state', 'in', ['pending', 'fetched'])
-    // The machine may have carried out one that was fetched, and its answer was lost: it says so, also later.
-    .where(sql<boolean>`expires_at > clock_timestamp()
-      - CASE WHEN state = 'fetched' THEN interval '1 day' ELSE interval '0' END`)
-    .orderBy('issued_at')
-    .limit(MOST_COMMANDS)
-    .execute();
-  if (waiting.length > 0) {
+  // The machine may have carried out one that was fetched, and its answer was lost: it says so, also later.
+  const { rows } = await sql<{ id: string; command: string }>`
+    SELECT w.id, w.command FROM (
+      SELECT c.id, c.signed AS command, c.issued_at, row_number() OVER turns AS place,
+        sum(octet_length(c.signed)) OVER turns AS bytes
+      FROM commands c
+      WHERE c.machine = ${machine} AND c.state IN ('pending', 'fetched') AND c.expires_at > clock_timestamp()
+        - CASE WHEN c.state = 'fetched' THEN interval '1 day' ELSE interval '0' END
+      WINDOW turns AS (ORDER BY coalesce(c.fetched_at, c.issued_at), c.issued_at, c.id)) AS w
+    WHERE w.place = 1 OR (w.place <= ${sql.lit(MOST_COMMANDS)} AND w.bytes <= ${sql.lit(MOST_COMMAND_BYTES)})
+    ORDER BY w.issued_at, w.id`.execute(db);
+  if (rows.length > 0) {
     await sql`
       UPDATE commands SET state = 'fetched', fetched_at = clock_timestamp()
-      WHERE machine = ${machine} AND state = 'pending' AND id = ANY(${waiting.map(({ id }) => id)}::text[])`.execute(
-      db,
-    );
+      WHERE machine = ${machine} AND state IN ('pending', 'fetched')
+        AND id = ANY(${rows.map(({ id }) => id)}::text[])`.execute(db);
   }
-  return waiting;
+  return rows;
 }
 
 /**

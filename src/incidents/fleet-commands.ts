@@ -51,6 +51,15 @@ export class FleetCommands {
     return this.#dependencies.projections.current().fleetCommands.find(id, key);
   }
 
+  /**
+   * Whether an unknown command may be one that was given before and is forgotten.
+   * @param issued RFC 3339
+   */
+  mayBeForgotten(issued: string): boolean {
+    const until = this.#dependencies.projections.current().fleetCommands.forgottenUntil();
+    return until !== undefined && Date.parse(issued) <= until;
+  }
+
   /** Runs what belongs to a command alone: others of the same name wait. */
   alone<Result>({ id, key }: CommandName, work: () => Promise<Result>): Promise<Result> {
     const alone = (): Promise<Result> => this.#turns.run(`id ${id}`, work);

@@ -169,12 +169,16 @@ export class ReportBatches {
     const shared = this.#parts.incidents.sharedAppend();
     try {
       const ahead = new Ahead(shared, await this.#join(this.#targetsOf(items), shared));
+      // Reports that wait for the same thing keep their order: none overtakes one that has to come again.
+      let full: RecorderError | undefined;
       const decided = items.map((item) => {
+        if (full !== undefined) return full;
         try {
           return this.#decide(item, ahead);
         } catch (error) {
-          if (error instanceof RecorderError && !isOfAll(error)) return error;
-          throw error;
+          if (!(error instanceof RecorderError) || isOfAll(error)) throw error;
+          if (error.code === 'overloaded') full = error;
+          return error;
         }
       });
       const entries = await shared.write();

@@ -29,6 +29,8 @@ import type { StoredEntry } from '../domain/entries.ts';
 
 /** While nobody waits for an answer there is no need to compact often: each time takes three syncs. In bytes. */
 const COMPACT_AT = 64 * 1024 * 1024;
+/** The same while requests come: they wait until that is copied, for some ten milliseconds. */
+const COMPACT_AT_BESIDE = 12 * 1024 * 1024;
 /**
  * How much of the log is applied at a time, in bytes. Entries about one incident are often near each other, and their
  * result is stored once; but all of them have to fit in memory.
@@ -202,7 +204,7 @@ export class CatchUp {
         gathered.push(...(await cursor.next()));
         if (pace?.isLess(gathered)) continue;
         // The log does not compact between batches while the projections are behind.
-        await projections.compact(COMPACT_AT);
+        await projections.compact(COMPACT_AT_BESIDE);
         apply();
       } catch (error) {
         apply();
@@ -224,10 +226,10 @@ export class CatchUp {
   }
 
   /** Puts the incidents that wait for it into the search index, a few between two requests. */
-  async #indexAll(isUndone: () => boolean): Promise<void> {
+  async #indexAll(isUndone: () => boolean, compactAt = COMPACT_AT_BESIDE): Promise<void> {
     const projections = this.#projections;
     while (projections.isSearchBehind && !isUndone() && !this.#stopped) {
-      await projections.compact(COMPACT_AT);
+      await projections.compact(compactAt);
       projections.indexSome();
       await new Promise(setImmediate);
     }
@@ -262,11 +264,13 @@ export class CatchUp {
     if (this.#projections.position.seq === 0) this.#projections.deferSearch();
     const recovered = await recoverLog({ ...parts, onEntries });
     this.#applyGathered();
-    await this.#indexAll(() => this.#projections.fault !== undefined);
+    await this.#indexAll(() => this.#projections.fault !== undefined, COMPACT_AT);
     this.#projections.complete();
     const fault: Error | undefined = this.#projections.fault;
     if (fault instanceof RecorderError) throw fault;
     this.#projections.flush();
+    // What is left would hold up the first requests.
+    await this.#projections.compact(0);
     return recovered;
   }
 

@@ -77,7 +77,7 @@ export class CurrentReads {
   /** The last anchor of the log. */
   readonly anchors: Pick<Anchors, 'last'>;
   /** The commands of the fleet that were given. */
-  readonly fleetCommands: Pick<FleetCommands, 'find'>;
+  readonly fleetCommands: Pick<FleetCommands, 'find' | 'forgottenUntil'>;
   readonly #sources: CurrentReadsSources;
 
   constructor(sources: CurrentReadsSources) {
@@ -256,8 +256,9 @@ export class CurrentReads {
 
   /** What a `log.archived` entry records besides `counts` of what leaves with these entries. */
   summary(range: EntryRange): Omit<ArchivedData, keyof SegmentRange | 'earlier' | 'incidents' | 'entered'> {
-    const { webhooks, findings, guards, accessFiles, silences, anchors, lastSeq } = this.#sources;
+    const { webhooks, findings, guards, accessFiles, silences, anchors, fleetCommands, lastSeq } = this.#sources;
     const anchor = anchors.last();
+    const until = fleetCommands.untilWithout(range.last);
     const found = findings.all();
     const known = guards.all();
     const untaken = webhooks.untaken();
@@ -273,6 +274,7 @@ export class CurrentReads {
       ...(accessFiles.had ? { access_file: true } : {}),
       ...(silences.all().length === 0 ? {} : { silences: silences.all() }),
       ...(anchor === undefined ? {} : { anchor }),
+      ...(until === undefined ? {} : { fleet_commands_until: until }),
     };
   }
 }

@@ -1,6 +1,12 @@
-/** The commands of the fleet that were given: each is carried out once, however often it comes. */
+/**
+ * The commands of the fleet that were given: each is carried out once, however often it comes.
+ *
+ * A signed command may come again at any time before it expires. So one that is forgotten must not look like a new one:
+ * those that were issued first are forgotten first, and it is known until when.
+ */
+import { timestamp } from '../clock.ts';
 import type { FleetOrigin } from '../domain/caller.ts';
-import type { Entry } from '../domain/entries.ts';
+import type { ArchivedData, Entry } from '../domain/entries.ts';
 import type { Database, Statement } from './database.ts';
 
 /** How many are kept, the newest ones: more than a person or a campaign gives until they expire. */
@@ -19,19 +25,30 @@ export class FleetCommands {
   readonly #add: Statement;
   readonly #answer: Statement;
   readonly #find: Statement;
+  readonly #last: Statement;
+  readonly #beyond: Statement;
   readonly #forget: Statement;
+  readonly #until: Statement;
+  readonly #noteUntil: Statement;
+  readonly #most: number;
 
-  constructor(database: Database) {
+  /** @param most how many are kept */
+  constructor(database: Database, most = MOST) {
+    this.#most = most;
     this.#add = database.prepare(
-      'INSERT INTO fleet_commands (id, key, seq, status, incident, answer) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
+      'INSERT INTO fleet_commands (id, key, seq, issued, status, incident, answer) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
     );
     this.#answer = database.prepare('UPDATE fleet_commands SET status = ?, answer = ? WHERE id = ?');
     this.#find = database.prepare(
       'SELECT status, incident, answer FROM fleet_commands WHERE id = ? OR key = ? ORDER BY seq LIMIT 1',
     );
-    this.#forget = database.prepare(
-      `DELETE FROM fleet_commands WHERE seq <= (SELECT seq FROM fleet_commands ORDER BY seq DESC LIMIT 1 OFFSET ${MOST})`,
-    );
+    this.#last = database.prepare('SELECT max(issued) AS issued FROM fleet_commands WHERE seq <= ?');
+    this.#beyond = database.prepare('SELECT issued FROM fleet_commands ORDER BY issued DESC LIMIT 1 OFFSET ?');
+    this.#forget = database.prepare('DELETE FROM fleet_commands WHERE issued <= ?');
+    this.#until = database.prepare('SELECT until FROM forgotten_fleet_commands');
+    this.#noteUntil = database.prepare(`
+      INSERT INTO forgotten_fleet_commands (one, until) VALUES (1, ?)
+      ON CONFLICT DO UPDATE SET until = max(until, excluded.until)`);
   }
 
   /** What came of a command; undefined when it was not given. */
@@ -45,16 +62,40 @@ export class FleetCommands {
     };
   }
 
+  /**
+   * An unknown command that was issued until then may be one that was given and forgotten: in milliseconds since the epoch.
+   * Undefined while none is forgotten.
+   */
+  forgottenUntil(): number | undefined {
+    const row = this.#until.get();
+    return row === undefined ? undefined : Number(row.until);
+  }
+
+  /** The same, RFC 3339, as it is once the entries up to one have left the log. */
+  untilWithout(seq: number): string | undefined {
+    const { issued } = this.#last.get(seq) as { readonly issued: number | bigint | null };
+    const until = Math.max(Number(issued ?? 0), this.forgottenUntil() ?? 0);
+    return until === 0 ? undefined : timestamp(until);
+  }
+
   /** Takes an entry that a command of the fleet has written. */
-  follow({ event, data }: Entry): void {
-    const { fleet_command: id, fleet_command_key: key } = data as FleetOrigin;
+  follow({ event, data, timestamp: at }: Entry): void {
+    const { fleet_command: id, fleet_command_key: key, fleet_command_issued: issued } = data as FleetOrigin;
     if (id === undefined) return;
     const [status, answer] = event === 'fleet.answered' ? [data.status, data.answer] : [statusOf(event), undefined];
     const subject = event === 'fleet.answered' ? data.about : subjectOf(data);
     const text = answer === undefined ? null : JSON.stringify(answer);
-    this.#add.run(id, key ?? null, data.seq, status, subject ?? null, text);
+    this.#add.run(id, key ?? null, data.seq, Date.parse(issued ?? at), status, subject ?? null, text);
     if (event === 'fleet.answered') this.#answer.run(status, text, id);
-    this.#forget.run();
+    const beyond = this.#beyond.get(this.#most);
+    if (beyond === undefined) return;
+    this.#noteUntil.run(Number(beyond.issued));
+    this.#forget.run(Number(beyond.issued));
+  }
+
+  /** Takes it over from a `log.archived` entry: the entries of commands may have left the log. */
+  leave({ fleet_commands_until: until }: ArchivedData): void {
+    if (until !== undefined) this.#noteUntil.run(Date.parse(until));
   }
 }
 

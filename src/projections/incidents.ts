@@ -107,6 +107,12 @@ export class Incidents {
       ON CONFLICT DO UPDATE SET first = min(first, excluded.first), last = max(last, excluded.last)`);
   }
 
+  /** Merges parts of the search index. @returns whether there is more to merge */
+  mergeSearch(): boolean {
+    // While many incidents are indexed, that would take longer.
+    return !this.backlog.isOpen && this.#search.mergeSome();
+  }
+
   get(id: string): IncidentDocument | undefined {
     const row = this.#byId.get(id);
     if (row === undefined) return undefined;

@@ -112,6 +112,8 @@ const SCARCE_ROOM = 64 * MEBIBYTE;
 const COMPACT_AT_IF_SCARCE = MEBIBYTE / 8;
 /** How many times incidents leave, a few at a time, before that is committed: some megabyte of pages has changed. */
 const COMMIT_SLICES = 8;
+/** The pause between two merges of the search index, in milliseconds: each takes some milliseconds. */
+const MERGE_AFTER = 25;
 /** How many times `compact` is called for each time that it looks at the size of the write-ahead log. */
 const LOOK_EVERY = 16;
 
@@ -170,6 +172,8 @@ export class Projections {
   /** What was applied and is not stored before the next commit. */
   #held: Changes | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** Set while more of the search index is to be merged. */
+  #mergeTimer: NodeJS.Timeout | undefined;
   #sinceLook = 0;
   #isClosed = false;
   #slices = 0;
@@ -475,6 +479,7 @@ export class Projections {
     this.#timer = undefined;
     try {
       if (this.#position !== this.#committed) this.#settle();
+      this.#mergeSearch();
       this.#database.commit();
       this.#committed = this.#position;
       return true;
@@ -482,6 +487,16 @@ export class Projections {
       this.#undo(error as Error);
       return false;
     }
+  }
+
+  /** Merges some of the search index, and goes on a moment later where there is more. */
+  #mergeSearch(): void {
+    if (this.#isClosed || !this.#database.isWriting || !this.#incidents.mergeSearch()) return;
+    this.#mergeTimer ??= setTimeout(() => {
+      this.#mergeTimer = undefined;
+      if (this.#compacting !== undefined || this.#isClosed) return;
+      this.#write(() => this.flush());
+    }, MERGE_AFTER).unref();
   }
 
   /** Looks how much room there is. To be called every second or so. Never rejects. */
@@ -585,10 +600,11 @@ export class Projections {
   }
 
   /**
-   * Compacts the database when at least `least` bytes are to be compacted. Nothing may be applied until that is done;
-   * concurrent callers share one run. Never rejects.
+   * Compacts the database when at least `least` bytes are to be compacted; with 0, whenever there is something. Nothing
+   * may be applied until that is done; concurrent callers share one run. Never rejects.
    */
   compact(least = COMPACT_AT): Promise<void> {
+    if (least === 0) this.#sinceLook = LOOK_EVERY;
     this.#compacting ??= this.#compact(least).finally(() => (this.#compacting = undefined));
     return this.#compacting;
   }
@@ -598,7 +614,8 @@ export class Projections {
     if (this.#sinceLook < LOOK_EVERY && !this.#isRoomScarce) return;
     this.#sinceLook = 0;
     try {
-      if (this.#database.uncompacted < (this.#isRoomScarce ? COMPACT_AT_IF_SCARCE : least)) return;
+      const size = this.#database.uncompacted;
+      if (size === 0 || size < (this.#isRoomScarce ? COMPACT_AT_IF_SCARCE : least)) return;
       this.flush();
       await this.#database.compact();
     } catch {
@@ -608,8 +625,9 @@ export class Projections {
 
   close(): void {
     this.#snapshots.end('the service stops');
-    this.flush();
+    clearTimeout(this.#mergeTimer);
     this.#isClosed = true;
+    this.flush();
     this.#database.close();
   }
 
@@ -699,6 +717,7 @@ export class Projections {
     this.#accessFiles.leave(data);
     this.#silences.leave(data);
     this.#anchors.leave(data);
+    this.#fleetCommands.leave(data);
   }
 
   /** Writes what is kept in memory between commits. */

@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is deleted and rebuilt from the log. */
-export const LAYOUT = 32;
+export const LAYOUT = 33;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -82,9 +82,10 @@ export const SCHEMA = `
   CREATE VIRTUAL TABLE search USING fts5(
     words, people, evidence, marks, content = '', contentless_delete = 1, detail = column, tokenize = 'ascii'
   );
-  -- Incidents that leave must not have it merged: that takes a tenth of a second again and again. The merges of what is
-  -- added drop their words.
-  INSERT INTO search (search, rank) VALUES ('deletemerge', 0);
+  -- It never merges by itself, as that takes a tenth of a second now and then, but a little at a time: see search.ts. The
+  -- words of incidents that have left are dropped on the way. With 2000 parts it could not be written any more.
+  INSERT INTO search (search, rank) VALUES
+    ('automerge', 0), ('usermerge', 8), ('crisismerge', 1500), ('deletemerge', 0);
 
   -- While a log is applied, the first incident that is not in the search index yet: see search-backlog.ts.
   CREATE TABLE unsearched (
@@ -233,12 +234,20 @@ export const SCHEMA = `
     id TEXT PRIMARY KEY,
     key TEXT,
     seq INTEGER NOT NULL,
+    -- In milliseconds since the epoch, by the clock of the fleet.
+    issued INTEGER NOT NULL,
     status INTEGER NOT NULL,
     incident TEXT,
     answer TEXT
   ) WITHOUT ROWID;
   CREATE INDEX fleet_commands_by_key ON fleet_commands (key) WHERE key IS NOT NULL;
   CREATE INDEX fleet_commands_by_seq ON fleet_commands (seq);
+  CREATE INDEX fleet_commands_by_issue ON fleet_commands (issued);
+  -- Commands that were issued until then may have been forgotten.
+  CREATE TABLE forgotten_fleet_commands (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    until INTEGER NOT NULL
+  );
 
   -- How many incidents there are of each kind now, and how many ever entered each state;
   -- of the latter, those that have left the record.

@@ -6,6 +6,7 @@
  * their numbers, a slice at a time. The table holds the number of the first one that waits, and is written with the rest
  * of a transaction: a process that is ended goes on from there.
  */
+import { systemClock } from '../clock.ts';
 import type { Incident } from '../domain/incident.ts';
 import type { Database, Statement } from './database.ts';
 import type { Search } from './search.ts';
@@ -56,7 +57,7 @@ export class SearchBacklog {
 
   /** Indexes some of those that wait. To be called in a transaction. @returns whether none waits any more */
   take(): boolean {
-    const end = performance.now() + SLICE_TIME;
+    const end = systemClock.monotonic() + SLICE_TIME;
     let first = this.#first;
     do {
       const rows = this.#next.all(first);
@@ -69,7 +70,7 @@ export class SearchBacklog {
         this.#first = Infinity;
         return true;
       }
-    } while (performance.now() < end);
+    } while (systemClock.monotonic() < end);
     this.begin(first);
     return false;
   }

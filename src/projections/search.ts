@@ -10,6 +10,9 @@
  *
  * Of long evidence and of many notes a part is indexed. Such an incident has a mark as well, so that an answer can say that
  * a search was not complete.
+ *
+ * Each commit adds a part to the index, and a search looks into every part. `mergeSome` makes few parts of many, a few
+ * milliseconds at a time.
  */
 import { CLASSES, type IncidentClass, type Resolution, SEVERITIES, type Severity } from '../../machines/vocabulary.ts';
 import type { Database, Statement } from './database.ts';
@@ -31,10 +34,17 @@ import type { Incident } from '../domain/incident.ts';
 import type { SearchWord } from '../search/search-words.ts';
 import type { SearchTerm } from '../search/search-terms.ts';
 
+/** How many pages of 4 KiB a merge writes in a row: five milliseconds, and more where incidents have left. */
+const MERGED_PAGES = 48;
+
 export class Search {
   readonly #insert: Statement;
   readonly #replace: Statement;
   readonly #find: Statement;
+  readonly #merge: Statement;
+  readonly #changes: Statement;
+  /** Whether there may be something to merge. */
+  #isGrown = true;
 
   constructor(database: Database) {
     this.#insert = database.prepare(
@@ -45,20 +55,34 @@ export class Search {
     );
     this.#find = database.prepare(`
       SELECT rowid AS number FROM search WHERE search MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid DESC LIMIT ?`);
+    this.#merge = database.prepare(`INSERT INTO search (search, rank) VALUES ('merge', ${MERGED_PAGES})`);
+    this.#changes = database.prepare('SELECT total_changes() AS count');
   }
 
   add(number: number, incident: Incident): void {
+    this.#isGrown = true;
     this.#insert.run(number, ...wordsOf(incident));
   }
 
   /** Indexes an incident again whose words have changed. */
   replace(number: number, incident: Incident): void {
+    this.#isGrown = true;
     this.#replace.run(number, ...wordsOf(incident));
   }
 
   /** The numbers of incidents between two that a query finds, in falling order, at most `limit`. */
   find(query: string, from: number, to: number, limit: number): readonly number[] {
     return this.#find.all(query, from, to, limit).map(({ number }) => Number(number));
+  }
+
+  /** Merges some of the parts of the index, in a transaction. @returns whether there was something to merge */
+  mergeSome(): boolean {
+    if (!this.#isGrown) return false;
+    const before = Number(this.#changes.get()!.count);
+    this.#merge.run();
+    // The command itself counts as one (sqlite.org/fts5.html, 6.8).
+    this.#isGrown = Number(this.#changes.get()!.count) - before > 1;
+    return this.#isGrown;
   }
 
   /** Whether a part only of some incident's evidence, or of its notes, is indexed. */

@@ -83,9 +83,9 @@ export class EntryFeed {
     if (!this.#isFull(limits) && !this.#isOver) {
       if (this.#lines.length === 0) await this.#change(within, signal);
       if (this.#lines.length === 0 && !this.#isOver) return 'idle';
-      const until = Date.now() + LINGER;
-      while (!this.#isFull(limits) && !this.#isOver && Date.now() < until)
-        await this.#change(until - Date.now(), signal);
+      const until = performance.now() + LINGER;
+      while (!this.#isFull(limits) && !this.#isOver && performance.now() < until)
+        await this.#change(until - performance.now(), signal);
     }
     if (this.#lines.length > 0) return this.#cut(limits);
     if (this.#failure !== undefined) throw this.#failure;

@@ -4,10 +4,10 @@
  *
  * It uses `node:http` and `node:https`: the global `fetch` needs WebAssembly, which a confined host does not allow.
  */
-import type { Agent, IncomingHttpHeaders, IncomingMessage, RequestOptions } from 'node:http';
+import type { Agent, ClientRequest, IncomingHttpHeaders, IncomingMessage, RequestOptions } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { isIP, type LookupFunction } from 'node:net';
+import { isIP, type LookupFunction, type Socket } from 'node:net';
 import { SECOND } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
 import { isLoopback } from '../loopback.ts';
@@ -24,8 +24,10 @@ const LONGEST_ANSWER = 4 * 1024 * 1024;
 const SLICE = 16 * 1024;
 /** An idle connection is kept for this long, in milliseconds: less than most servers and balancers keep it. */
 const KEEP_IDLE = 4 * SECOND;
-/** How long a connection may take to come about, in milliseconds; without this, an idle one's time would count for that. */
-const CONNECT_WITHIN = 30 * SECOND;
+/** How long a new connection may take, from the resolver to the end of the TLS handshake, in milliseconds. */
+const CONNECT_WITHIN = 10 * SECOND;
+/** A piece of a body is sent at least this often, in seconds: for a slow line it is smaller than `SLICE`. */
+const SECONDS_A_SLICE = 10;
 
 export interface FleetOptions {
   /** `https://host[:port]`; `http://` for the loopback only. */
@@ -40,6 +42,8 @@ export interface FleetOptions {
   /** Connect to this IP address, so that no resolver is needed. The certificate is still checked for the host. */
   readonly address?: string | undefined;
   readonly bandwidth?: BandwidthLimit | undefined;
+  /** In milliseconds: how long a new connection may take. */
+  readonly connectWithin?: number;
 }
 
 export interface FleetRequest {
@@ -66,11 +70,24 @@ export class FleetConnection {
   readonly #target: RequestOptions;
   readonly #send: typeof http.request;
   readonly #agent: Agent;
+  readonly #isSecure: boolean;
+  readonly #connectWithin: number;
+  /** The connections over which requests can be sent. */
+  readonly #ready = new WeakSet<Socket>();
   readonly #tokenPath: string | undefined;
   readonly #bandwidth: BandwidthLimit | undefined;
 
   /** @throws RecorderError `config` for an URL, an address or a file that can't be used */
-  constructor({ url, tokenPath, caPath, certPath, keyPath, address, bandwidth }: FleetOptions) {
+  constructor({
+    url,
+    tokenPath,
+    caPath,
+    certPath,
+    keyPath,
+    address,
+    bandwidth,
+    connectWithin = CONNECT_WITHIN,
+  }: FleetOptions) {
     const lookup = address === undefined ? undefined : always(address);
     const { protocol, host, base } = fleetUrl(url, address);
     this.url = base.href.replace(/\/$/, '');
@@ -79,6 +96,8 @@ export class FleetConnection {
     // An environment that turns the check off for the whole process must not give the token to whoever answers.
     const tls = { ca: read(caPath), cert: read(certPath), key: read(keyPath), rejectUnauthorized: true };
     const isSecure = protocol === 'https:';
+    this.#isSecure = isSecure;
+    this.#connectWithin = connectWithin;
     const one = isSecure ? https : http;
     this.#send = one.request;
     this.#agent = new one.Agent({ keepAlive: true, maxSockets: 8, timeout: KEEP_IDLE, ...(isSecure ? tls : {}) });
@@ -127,7 +146,8 @@ export class FleetConnection {
           method,
           path,
           signal,
-          timeout: CONNECT_WITHIN,
+          // The agent's would be that of an idle connection.
+          timeout: patience,
           headers: {
             accept: 'application/json',
             ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
@@ -139,25 +159,40 @@ export class FleetConnection {
       );
       // After the response a fault of the request is one of the response as well, which its reader meets.
       sent.on('error', reject);
-      // From the connection on.
-      sent.setTimeout(patience, () => {
-        const isConnected = sent.socket?.connecting === false;
-        sent.destroy(new Error(isConnected ? `silent for ${patience} ms` : `no connection in ${CONNECT_WITHIN} ms`));
-      });
+      this.#limitConnecting(sent);
+      sent.setTimeout(patience, () => void sent.destroy(new Error(`silent for ${patience} ms`)));
       if (body === undefined || this.#bandwidth === undefined) sent.end(body);
       else void writeSlowly(sent, body, this.#bandwidth, signal).catch((error: Error) => sent.destroy(error));
+    });
+  }
+
+  /** Ends a request for which no connection comes about in time, and says how far it came. */
+  #limitConnecting(sent: ClientRequest): void {
+    const within = this.#connectWithin;
+    let missing = isIP(String(this.#target.host)) === 0 ? 'no answer of a resolver' : 'no connection';
+    const timer = setTimeout(() => sent.destroy(new Error(`${missing} in ${within} ms`)), within);
+    const done = (): void => clearTimeout(timer);
+    sent.once('close', done).once('socket', (socket) => {
+      if (this.#ready.has(socket)) return done();
+      socket.once('lookup', () => (missing = 'no connection'));
+      socket.once('connect', () => (missing = 'no TLS handshake'));
+      socket.once(this.#isSecure ? 'secureConnect' : 'connect', () => {
+        this.#ready.add(socket);
+        done();
+      });
     });
   }
 }
 
 async function writeSlowly(
-  sent: ReturnType<typeof http.request>,
+  sent: ClientRequest,
   body: Buffer,
   bandwidth: BandwidthLimit,
   signal: AbortSignal,
 ): Promise<void> {
-  for (let at = 0; at < body.length; at += SLICE) {
-    const slice = body.subarray(at, at + SLICE);
+  const length = Math.min(SLICE, Math.ceil(bandwidth.rate * SECONDS_A_SLICE));
+  for (let at = 0; at < body.length; at += length) {
+    const slice = body.subarray(at, at + length);
     await bandwidth.take(slice.length, signal);
     // The fleet has answered already, or the connection has ended.
     if (sent.destroyed) return;

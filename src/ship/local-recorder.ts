@@ -2,9 +2,11 @@
 import type { IncomingMessage } from 'node:http';
 import { MINUTE, SECOND } from '../clock.ts';
 import { type ClientResponse, Connection, type ConnectionOptions } from '../client/connection.ts';
-import { Refused } from '../client/errors.ts';
+import { NotReachable, Refused } from '../client/errors.ts';
 import { EntriesGone } from './errors.ts';
 
+/** How long the recorder may take to begin an answer, and to end one that refuses, in milliseconds. */
+const BEGIN_WITHIN = 30 * SECOND;
 /** The longest answer that explains a refusal, in bytes. */
 const LONGEST_REFUSAL = 64 * 1024;
 
@@ -37,10 +39,15 @@ export interface RecorderAnswer {
 
 export class LocalRecorder {
   readonly #connection: Connection;
+  readonly #beginWithin: number;
 
-  /** @throws TypeError for a URL of another form */
-  constructor(options: ConnectionOptions) {
+  /**
+   * @param beginWithin how long the recorder may take to begin an answer, in milliseconds
+   * @throws TypeError for a URL of another form
+   */
+  constructor(options: ConnectionOptions, beginWithin = BEGIN_WITHIN) {
     this.#connection = new Connection(options);
+    this.#beginWithin = beginWithin;
   }
 
   /** @throws Refused, NotReachable */
@@ -67,7 +74,11 @@ export class LocalRecorder {
     follow: boolean,
     signal: AbortSignal,
   ): Promise<{ readonly head: LogHead; readonly body: IncomingMessage }> {
-    const response = await this.#open(`/api/v1/log?from=${from}${follow ? '&follow=true' : ''}`, signal);
+    const path = `/api/v1/log?from=${from}${follow ? '&follow=true' : ''}`;
+    let response = await this.#open(path, signal);
+    const gone = response.statusCode === 410 ? await refusalOf(response) : undefined;
+    // The archive beside the log may still have it. A recorder that does not know this answers 400.
+    if (gone !== undefined) response = await this.#open(`${path}&archived=true`, signal);
     const head = headOf(response);
     if (response.statusCode === 200 && head !== undefined) return { head, body: response };
     if (response.statusCode === 416 && head !== undefined) {
@@ -75,7 +86,8 @@ export class LocalRecorder {
       throw new PastTheEnd(head, from);
     }
     const refusal = await refusalOf(response);
-    throw refusal.status === 410 ? new EntriesGone(refusal.message) : refusal;
+    if (gone === undefined || refusal.status >= 500) throw refusal;
+    throw new EntriesGone(gone.message);
   }
 
   /** `/health`, also of a degraded recorder. @throws Refused, NotReachable */
@@ -104,8 +116,17 @@ export class LocalRecorder {
     this.#connection.close();
   }
 
-  #open(path: string, signal: AbortSignal): Promise<IncomingMessage> {
-    return this.#connection.open({ path, authorized: true, timeout: MINUTE, signal }, signal);
+  /** Sends a request whose answer may take for ever once it has begun. */
+  async #open(path: string, signal: AbortSignal): Promise<IncomingMessage> {
+    const timeout = this.#beginWithin;
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(new Error('late')), timeout);
+    try {
+      const either = AbortSignal.any([signal, late.signal]);
+      return await this.#connection.open({ path, authorized: true, timeout, signal }, either);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   #read(path: string, signal: AbortSignal): Promise<ClientResponse> {
@@ -134,10 +155,18 @@ function headOf({ headers }: IncomingMessage): LogHead | undefined {
 async function refusalOf(response: IncomingMessage): Promise<Refused> {
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > LONGEST_REFUSAL) break;
-    chunks.push(chunk);
+  const timer = setTimeout(
+    () => response.destroy(new NotReachable('the recorder’s answer does not end')),
+    BEGIN_WITHIN,
+  );
+  try {
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      length += chunk.length;
+      if (length > LONGEST_REFUSAL) break;
+      chunks.push(chunk);
+    }
+  } finally {
+    clearTimeout(timer);
   }
   return new Refused(response.statusCode ?? 0, parsed(Buffer.concat(chunks).toString('utf8')));
 }

@@ -9,7 +9,7 @@
  * are sent again: the fleet compares them, keeps both histories, and answers with what it wants next.
  */
 import { setTimeout as wait } from 'node:timers/promises';
-import { HOUR } from '../clock.ts';
+import { HOUR, SECOND } from '../clock.ts';
 import { FreedBuffers } from '../freed-buffers.ts';
 import type { BandwidthLimit } from './bandwidth-limit.ts';
 import { type Batch, type BatchLimits, EntryFeed } from './entry-feed.ts';
@@ -33,6 +33,8 @@ const SECONDS_A_BATCH = 30;
  * the anchor of a quiet log does not grow old. In milliseconds.
  */
 const QUIET = 6 * HOUR;
+/** An answer that takes longer is worth a line, in milliseconds. */
+const SLOW = 10 * SECOND;
 
 export type BatchOutcome = 'stored' | 'unexpected' | 'refused' | 'failed';
 
@@ -45,6 +47,8 @@ export interface LogShippingOptions {
   readonly count: (outcome: BatchOutcome, batch?: { readonly entries: number; readonly sent: number }) => void;
   readonly onAnchor: (anchor: string) => void;
   readonly onReached: (side: 'fleet' | 'recorder', reached: boolean) => void;
+  /** After how many milliseconds an answer is late. */
+  readonly slow?: number | undefined;
 }
 
 /** Where a session begins. */
@@ -127,7 +131,7 @@ export class LogShipping {
   /** One session. @returns whether the end of the log was reached */
   async #session(follows: boolean, signal: AbortSignal): Promise<boolean> {
     const { recorder, progress, onReached } = this.#options;
-    const head = await recorder.head(signal);
+    const head = await this.#answerOf('recorder', recorder.head(signal));
     onReached('recorder', true);
     if (head.log !== progress.log && progress.log !== undefined) {
       this.#options.say('warn', 'the recorder has another log than before', { log: head.log, before: progress.log });
@@ -158,7 +162,7 @@ export class LogShipping {
     this.#wanted = undefined;
     const name = head.log;
     if (wanted?.from !== undefined) return { name: wanted.log ?? name, from: wanted.from };
-    const held = await fleet.held(name, signal);
+    const held = await this.#answerOf('fleet', fleet.held(name, signal));
     onReached('fleet', true);
     progress.diverged = held?.diverged !== undefined && held.diverged !== null && held.diverged !== false;
     if (held === undefined || held.through === 0) return { name, from: 1, heard: held?.through };
@@ -188,7 +192,7 @@ export class LogShipping {
   async #open(start: Start, head: LogHead, follows: boolean, signal: AbortSignal) {
     const from = start.overlap === undefined ? start.from : start.from - 1;
     try {
-      return await this.#options.recorder.open(from, follows, signal);
+      return await this.#answerOf('recorder', this.#options.recorder.open(from, follows, signal));
     } catch (error) {
       if (error instanceof PastTheEnd) {
         // It has become shorter between the two questions, or the fleet wants what is not there.
@@ -248,7 +252,7 @@ export class LogShipping {
   async #store(name: string, batch: Batch, extent: LogExtent, signal: AbortSignal): Promise<Stored | undefined> {
     const { fleet, progress, say, count, onAnchor, onReached } = this.#options;
     try {
-      const stored = await fleet.store(name, batch, extent, signal);
+      const stored = await this.#answerOf('fleet', fleet.store(name, batch, extent, signal));
       onReached('fleet', true);
       count('stored', { entries: batch.lines.length, sent: stored.sent });
       progress.took(stored.through, timeIn(batch.lines.at(-1)!));
@@ -299,6 +303,25 @@ export class LogShipping {
       diverged: typeof why === 'string' ? why : undefined,
       first_differing_seq: typeof seq === 'number' ? seq : undefined,
     });
+  }
+
+  /** Waits for an answer, and says who lets it wait. With a limit on the bandwidth a batch takes as long as that says. */
+  async #answerOf<Answer>(side: 'fleet' | 'recorder', answer: Promise<Answer>): Promise<Answer> {
+    const { say, onReached, slow = SLOW, bandwidth } = this.#options;
+    const patience = side === 'fleet' && bandwidth !== undefined ? slow + SECONDS_A_BATCH * SECOND : slow;
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      onReached(side, false);
+      say('warn', `the ${side} has not answered yet`, { after_ms: patience });
+    }, patience);
+    try {
+      const it = await answer;
+      if (isLate) onReached(side, true);
+      return it;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   #hearOf(error: unknown): void {

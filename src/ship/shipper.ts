@@ -25,6 +25,8 @@ export interface ShipperOptions {
   readonly bytesPerSecond?: number | undefined;
   /** Where `/metrics` is served: `host:port` or `unix:/path`; undefined for nowhere. */
   readonly metrics?: string | undefined;
+  /** After how many milliseconds of waiting for an answer a line says so; 10,000 by default. */
+  readonly slow?: number | undefined;
   readonly say: ShipLog;
 }
 
@@ -44,7 +46,7 @@ export class Shipper {
 
   /** @throws RecorderError `config`, TypeError for the URL of the recorder */
   constructor(options: ShipperOptions) {
-    const { machine, bytesPerSecond, say } = options;
+    const { machine, bytesPerSecond, slow, say } = options;
     const clock = systemClock;
     this.#options = options;
     const bandwidth = bytesPerSecond === undefined ? undefined : new BandwidthLimit(bytesPerSecond, clock);
@@ -71,6 +73,7 @@ export class Shipper {
       recorder,
       progress,
       bandwidth,
+      slow,
       say,
       count: (outcome, batch) => metrics.countBatch(outcome, batch),
       onAnchor: (anchor) => this.#anchors.offer(anchor),

@@ -174,7 +174,11 @@ const inService = (more: Partial<ApiDependencies> = {}): ApiDependencies =>
     access,
     openApi: join(ROOT, 'package.json'),
     events: { open: async (response) => void response.end() },
-    logStreams: { open: async (response) => void response.end(), headers: () => ({}), requireFrom: () => {} },
+    logStreams: {
+      open: async (response) => void response.end(),
+      headers: () => ({}),
+      from: () => Promise.reject(new Error('no log')),
+    },
     ...more,
   });
 

@@ -1,9 +1,11 @@
 import { randomInt } from 'node:crypto';
-import { rmSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { text as allOf } from 'node:stream/consumers';
 import { setTimeout as after } from 'node:timers/promises';
 import { AssertionError, expect } from 'chai';
 import { HARDENED_NODE } from '../../src/build/hardened-node.ts';
+import { spawnCommand } from '../cli/support/command-line.ts';
 import { putLoad, requestBytes } from '../bench/load.ts';
 import { type RunningService, runningServices, ServiceHome, TOKEN, ROOT } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
@@ -98,6 +100,31 @@ describe('given batches of reports', () => {
       await ledger.check(service);
       expect(await service.end()).to.equal(0);
       await ledger.expectNothingLost(home);
+    });
+
+    it('then `report --batch` tries again until there is room, and has each line recorded once', async () => {
+      const home = new ServiceHome(mounted.tmpfs(4 * MEBIBYTE));
+      const service = await start(home);
+      const ballast = join(home.directory, 'ballast');
+      const file = openSync(ballast, 'w');
+      expect(() => writeSync(file, Buffer.alloc(4 * MEBIBYTE)) && writeSync(file, 'more')).to.throw('ENOSPC');
+      closeSync(file);
+      const lines = spawnCommand(['report', '--batch'], {
+        INCIDENT_RECORDER_URL: `http://127.0.0.1:${service.port}`,
+        INCIDENT_RECORDER_TOKEN_PATH: home.token,
+      });
+      const said = allOf(lines.stderr);
+      lines.stdout.resume();
+      for (const n of [1, 2, 3])
+        lines.stdin.write(`{"class":"prompt_injection","source":"s","description":"${n}${'d'.repeat(2000)}"}\n`);
+      lines.stdin.end();
+      await after(1000);
+      expect(lines.exitCode).to.equal(null);
+      rmSync(ballast);
+      expect(await said).to.equal('3 reports: 3 created, 0 on record already, 0 refused\n');
+      expect((await service.get('/api/v1/stats')).json).to.include({ total_incidents: 3 });
+      await service.end();
+      await home.expectSound();
     });
   });
 

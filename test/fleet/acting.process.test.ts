@@ -109,6 +109,14 @@ describe('acting from the fleet', () => {
     expect(again.headers['idempotent-replayed']).to.equal('true');
     const other = await ask('incidents/note', { id, note: 'two' }, key);
     expect(other.status).to.equal(422);
+    // A version that is expected, or another time, is another command, too.
+    expect((await ask('incidents/note', { id, note: 'one' }, { ...key, 'If-Match': '"1"' })).status).to.equal(422);
+    expect((await ask('incidents/note', { id, note: 'one', expires_in: 61 }, key)).status).to.equal(422);
+    expect((await ask('incidents/note', { id, note: 'one', on_behalf_of: 'grace' }, key)).status).to.be.within(
+      400,
+      422,
+    );
+    expect((await ask('incidents/acknowledge', { id, note: 'one' }, key)).status).to.equal(422);
     expect((await recorder.get(`/api/v1/incidents/get?id=${id}`)).json.notes).to.have.length(1);
 
     await machine.silence();
@@ -175,12 +183,43 @@ describe('acting from the fleet', () => {
       expect(refused.json).to.include({ count: 3, code: 'confirmation_required' });
     }
     expect((await give({ confirm: 3 }, tokenOf('grace'))).status).to.equal(403);
+    // As many machines, but other ones.
+    const { machines_digest } = preview;
+    expect(machines_digest).to.match(/^[0-9a-f]{64}$/);
+    const swap = (from: string, to: string) =>
+      fleet.fleet.db
+        .updateTable('machines')
+        .set({ labels: JSON.stringify({ site: to }) })
+        .where('machine', '=', from)
+        .execute();
+    await swap('oven-1', 'paris');
+    await swap('oven-3', 'berlin');
+    await fleet.until(
+      () => give({ dry_run: true }),
+      ({ json }) => json.count === 3,
+    );
+    const swapped = await give({ confirm: 3, machines_digest });
+    expect(swapped.status).to.equal(409);
+    expect(swapped.json).to.include({ count: 3, code: 'confirmation_required' });
+    expect(swapped.json.machines_digest)
+      .to.match(/^[0-9a-f]{64}$/)
+      .and.not.equal(machines_digest);
+    await swap('oven-1', 'berlin');
+    await swap('oven-3', 'paris');
     expect(await fleet.read('/api/v1/acts')).to.deep.equal([]);
 
-    const begun = await give({ confirm: 3, idempotency_key: 'freeze' });
+    const begun = await give({ confirm: 3, machines_digest, idempotency_key: 'freeze' });
     expect(begun.status, begun.text).to.equal(202);
-    const again = await give({ confirm: 3, idempotency_key: 'freeze' });
+    const again = await give({ confirm: 3, machines_digest, idempotency_key: 'freeze' });
     expect(again.json.act).to.equal(begun.json.act);
+    for (const other of [
+      { class: 'prompt_injection' },
+      { reason: 'another' },
+      { labels: { site: 'paris' } },
+      { expires_in: 7 },
+    ])
+      expect((await give({ confirm: 3, idempotency_key: 'freeze', ...other })).status).to.equal(422);
+    expect((await give({ dry_run: true, idempotency_key: 'freeze' })).json).to.deep.include({ count: 3 });
     const act = await fleet.until(
       () => fleet.read(`${path}/${begun.json.act}`, tokenOf('ada')),
       ({ pending, machines }) =>

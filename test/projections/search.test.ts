@@ -129,6 +129,28 @@ describe('Search', () => {
     });
   }
 
+  it('makes few parts of many, a little at a time, and finds the same then', () => {
+    const parts = (): number =>
+      Number(database.prepare('SELECT count(DISTINCT segid) AS count FROM search_idx').get()?.count);
+    for (let number = 1; number <= 200; number++) {
+      database.begin();
+      search.add(number, incident(`agent ${number} ${'words '.repeat(20)}`));
+      if (number === 7) database.prepare('DELETE FROM search WHERE rowid = ?').run(7);
+      database.commit();
+    }
+    expect(parts()).to.equal(200);
+    let merges = 0;
+    while (search.mergeSome()) merges += 1;
+    expect(merges).to.be.greaterThan(0);
+    expect(parts()).to.be.below(20);
+    expect(search.mergeSome(), 'with nothing new').to.equal(false);
+    const numbers = (q: string): number =>
+      search.find(searchQuery({ words: readWords(q), severities: ['high'] }), 0, 300, 300).length;
+    expect(numbers('words')).to.equal(199);
+    expect(numbers('8')).to.equal(1);
+    expect(numbers('7')).to.equal(0);
+  });
+
   it('does not find what is not there', () => {
     search.add(1, incident('检测到提示注入攻击，来源未知'));
     for (const q of ['注提', '攻击来源', '监测', '入攻提']) expect(find(q), q).to.deep.equal([]);

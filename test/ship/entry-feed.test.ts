@@ -44,6 +44,18 @@ describe('the feed of entries', () => {
     expect(await feed.take(LIMITS, 1, signal)).to.equal('idle');
   });
 
+  it('gives what has come in a moment, also when the clock is set back meanwhile', async () => {
+    const { now } = Date;
+    let hours = 0;
+    Date.now = () => now() - hours++ * 3_600_000;
+    try {
+      source.write('a\n');
+      expect(await take()).to.equal('11-11 a\n');
+    } finally {
+      Date.now = now;
+    }
+  });
+
   it('gives what has come, and then the fault of the connection', async () => {
     source.write('a\nb');
     expect(await take()).to.equal('11-11 a\n');

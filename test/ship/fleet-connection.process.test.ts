@@ -1,15 +1,20 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
 import { FleetConnection } from '../../src/ship/fleet-connection.ts';
 import { needs } from '../faults/support/needs.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
 const VARIABLE = 'NODE_TLS_REJECT_UNAUTHORIZED';
+
+/** Listens with a queue for one, and says on which port. */
+const ACCEPTS = `const server = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () =>
+  console.log(server.address().port))`;
 
 describe('the connection to the fleet', () => {
   needs('openssl');
@@ -41,8 +46,8 @@ describe('the connection to the fleet', () => {
     seen.splice(0);
   });
 
-  const ask = async (caPath?: string): Promise<unknown> => {
-    const connection = new FleetConnection({ url, tokenPath: join(at, 'token'), caPath });
+  const ask = async (caPath?: string, where = url, connectWithin = 5000): Promise<unknown> => {
+    const connection = new FleetConnection({ url: where, tokenPath: join(at, 'token'), caPath, connectWithin });
     const { signal } = new AbortController();
     try {
       return (await connection.send({ method: 'GET', path: '/', patience: 5000, signal })).status;
@@ -56,6 +61,28 @@ describe('the connection to the fleet', () => {
   it('shows the token to the fleet of the certificate', async () => {
     expect(await ask(join(at, 'cert.pem'))).to.equal(200);
     expect(seen).to.deep.equal(['Bearer the token of the machine']);
+  });
+
+  it('says what did not come about in time: a connection, or a handshake', async () => {
+    // It is stopped, so the system takes connections for it until its queue is full, and then no more.
+    const stopped = spawn(process.execPath, ['-e', ACCEPTS], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [said] = (await once(stopped.stdout, 'data')) as [Buffer];
+    const port = Number(said);
+    const waiting: Socket[] = [];
+    try {
+      stopped.kill('SIGSTOP');
+      expect(await ask(undefined, `https://127.0.0.1:${port}`, 300)).to.include('(no TLS handshake in 300 ms)');
+      for (let isTaken = true; isTaken;) {
+        const socket = connect(port, '127.0.0.1');
+        waiting.push(socket);
+        isTaken = await Promise.race([once(socket, 'connect').then(() => true), wait(300, false)]);
+      }
+      expect(await ask(undefined, `https://127.0.0.1:${port}`, 300)).to.include('(no connection in 300 ms)');
+    } finally {
+      for (const socket of waiting) socket.on('error', () => {}).destroy();
+      stopped.kill('SIGKILL');
+      await once(stopped, 'exit');
+    }
   });
 
   it('shows it to nobody else, whatever the environment says', async () => {

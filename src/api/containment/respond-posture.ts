@@ -113,7 +113,8 @@ const waitForChange = async (
   }
   const left = new AbortController();
   // Without a reason it would make an exception with a stack trace, for each client that leaves.
-  ctx.res.once('close', () => left.abort('the client has left'));
+  if (ctx.res.closed) left.abort('the client has left');
+  else ctx.res.once('close', () => left.abort('the client has left'));
   // Nothing is sent during the wait: without this the server would cut the connection as idle.
   ctx.req.setTimeout(seconds * SECOND + LIMITS.idleTimeout);
   await posture.change(actions, version, seconds * SECOND, left.signal);

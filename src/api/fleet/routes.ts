@@ -102,6 +102,7 @@ export const fleetRoutes = (dependencies: FleetDependencies, admissions: Admissi
           const known = answers.get(id) ?? (await givenBefore(command, dependencies));
           if (known !== undefined) return known;
           requireCurrent(command, dependencies.clock.now());
+          requireRemembered(command, dependencies);
           const route = routeOf(command, trust, routes);
           const answer = await perform(ctx, command, route, trust, dependencies);
           if (JSON.stringify(answer).length <= LONGEST_ANSWER) answers.set(id, answer);
@@ -127,6 +128,16 @@ function requireOwn({ machine, log }: FleetCommand, trust: FleetTrust, logId: st
 /** @throws RecorderError `gone` */
 function requireCurrent({ expires }: FleetCommand, now: number): void {
   if (Date.parse(expires) <= now) throw new RecorderError('gone', `the command has expired at ${expires}`);
+}
+
+/** Whoever has an old command must not have it carried out twice. @throws RecorderError `gone` */
+function requireRemembered(
+  { issued }: FleetCommand,
+  { fleetCommands }: Pick<FleetDependencies, 'fleetCommands'>,
+): void {
+  if (!fleetCommands.mayBeForgotten(issued)) return;
+  const message = `the command was issued at ${issued}, and of commands that old it is not known whether they were given`;
+  throw new RecorderError('gone', message);
 }
 
 /** @throws RecorderError `forbidden` for a role that the fleet does not have here, `invalid_request` for no command */
@@ -172,8 +183,12 @@ async function perform(
   trust: FleetTrust,
   dependencies: FleetDependencies,
 ): Promise<Answer> {
-  const { id, idempotency_key: key, by, role, body, command: name } = command;
-  const origin = { fleet_command: id, ...(key === undefined ? {} : { fleet_command_key: key }) };
+  const { id, idempotency_key: key, by, role, body, command: name, issued } = command;
+  const origin = {
+    fleet_command: id,
+    ...(key === undefined ? {} : { fleet_command_key: key }),
+    fleet_command_issued: issued,
+  };
   const principal: Principal = { name: `fleet:${by}`, roles: [role], origin };
   const admitted: Admitted = { principal, role };
   const inner = innerContext(ctx, command, route, admitted);

@@ -5,6 +5,7 @@
  * none. Nothing waits in memory for a slow reader but what was read last; one that takes nothing for too long is cut off.
  */
 import type { ServerResponse } from 'node:http';
+import { withArchive } from '../../audit/archived-log.ts';
 import { firstSeqOf } from '../../audit/log-position.ts';
 import type { ReadableLog } from '../../audit/log.ts';
 import { RawLineReader } from '../../audit/raw-lines.ts';
@@ -43,6 +44,8 @@ export interface WantedLines {
   readonly limit?: number;
   /** Whether to go on with what is written later. */
   readonly follow: boolean;
+  /** Whether to begin in archived segments, where they are still there. */
+  readonly archived?: boolean;
 }
 
 export interface LogReaderRights {
@@ -69,8 +72,8 @@ export class LogStreams {
   }
 
   /** What of the log is here, as headers. */
-  headers(): Readonly<Record<string, string>> {
-    const { log, logId } = this.#dependencies;
+  headers(log = this.#dependencies.log): Readonly<Record<string, string>> {
+    const { logId } = this.#dependencies;
     const id = logId();
     return {
       ...(id === undefined ? {} : { 'Log-Id': id }),
@@ -80,31 +83,25 @@ export class LogStreams {
   }
 
   /**
+   * The log that is read from an entry on.
    * @param from the `seq` of an entry
    * @throws RecorderError `out_of_range` when the log does not reach the one before, `gone` when it is archived
    */
-  requireFrom(from: number): void {
+  async from({ from, archived }: Pick<WantedLines, 'from' | 'archived'>): Promise<ReadableLog> {
     const { log, logId } = this.#dependencies;
-    const [first_seq, last_seq] = [firstSeqOf(log), log.status.entries];
-    const fields = { first_seq, last_seq, log_id: logId() ?? null };
-    if (from > last_seq + 1) {
-      throw new RecorderError('out_of_range', `the log ends with entry ${last_seq}, and ${from} is not the next`, {
-        fields,
-      });
-    }
-    if (from < first_seq) {
-      throw new RecorderError('gone', `entry ${from} is archived: the log here begins with ${first_seq}`, { fields });
-    }
+    const whole = archived === true && from < firstSeqOf(log) ? await withArchive(log) : log;
+    requireIn(whole, from, logId());
+    return whole;
   }
 
   /**
    * Responds with lines of the log, until the reader leaves, has all, is cut off, or `close`. Resolves when the response
    * has begun. When it throws, nothing was sent.
-   * @throws RecorderError like `requireFrom`; `overloaded` when others read, or when the log can't be read; `stopping`;
+   * @throws RecorderError like `from`; `overloaded` when others read, or when the log can't be read; `stopping`;
    *   `damaged_log`
    */
   async open(response: ServerResponse, wanted: WantedLines, rights: LogReaderRights): Promise<void> {
-    this.requireFrom(wanted.from);
+    const log = await this.from(wanted);
     if (this.#closed) throw new RecorderError('stopping', 'the service is stopping');
     const others = [...this.#readers].filter((reader) => reader.isShipper === rights.isShipper);
     if (others.length >= MOST_READERS) {
@@ -112,11 +109,11 @@ export class LogStreams {
     }
     // It would never be seen to close.
     if (response.closed) return;
-    const reader = new Reader(response, wanted, rights, this.#dependencies);
+    const reader = new Reader(response, wanted, rights, { ...this.#dependencies, log });
     this.#readers.add(reader);
     response.once('close', () => this.#readers.delete(reader));
     try {
-      await reader.begin(this.headers());
+      await reader.begin(this.headers(log));
     } catch (error) {
       this.#readers.delete(reader);
       throw error;
@@ -133,6 +130,19 @@ export class LogStreams {
   close(): void {
     this.#closed = true;
     for (const reader of this.#readers) reader.stop();
+  }
+}
+
+function requireIn(log: ReadableLog, from: number, id: string | undefined): void {
+  const [first_seq, last_seq] = [firstSeqOf(log), log.status.entries];
+  const fields = { first_seq, last_seq, log_id: id ?? null };
+  if (from > last_seq + 1) {
+    throw new RecorderError('out_of_range', `the log ends with entry ${last_seq}, and ${from} is not the next`, {
+      fields,
+    });
+  }
+  if (from < first_seq) {
+    throw new RecorderError('gone', `entry ${from} is archived: the log here begins with ${first_seq}`, { fields });
   }
 }
 

@@ -78,6 +78,9 @@ const query = queryOf(logSchema, {
   from: 'The `seq` of the first entry; by default 1.',
   limit: 'How many entries at most.',
   follow: 'With `true`, new entries follow as they become durable, and an empty line every 15 seconds.',
+  archived:
+    'With `true`, also from archived segments, as far as they are still in the archive beside the log; `Log-First` is ' +
+    'the first of them then.',
 });
 
 const lines = z.string();

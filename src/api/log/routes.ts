@@ -34,11 +34,11 @@ export const logRoutes = (
       const wanted = {
         from: Number(given.from?.[0] ?? 1),
         follow: given.follow?.[0] === 'true',
+        archived: given.archived?.[0] === 'true',
         ...(limit === undefined ? {} : { limit: Number(limit) }),
       };
       if (ctx.method === 'HEAD') {
-        logStreams.requireFrom(wanted.from);
-        ctx.set(logStreams.headers());
+        ctx.set(logStreams.headers(await logStreams.from(wanted)));
         ctx.set('Content-Type', 'application/x-ndjson');
         ctx.status = 200;
         return;

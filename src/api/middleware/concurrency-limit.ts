@@ -52,7 +52,7 @@ export const concurrencyLimit = (
       });
       const handle = async (): Promise<void> => {
         clearTimeout(timer);
-        if (ctx.res.closed) return;
+        if (ctx.res.closed) return resolve(undefined);
         isHandled = true;
         const sent = new Promise((done) => ctx.res.once('close', done));
         const handled = (async () => next())().then(resolve, reject);

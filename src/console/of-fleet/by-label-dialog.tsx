@@ -28,6 +28,8 @@ const LONGEST_REASON = 1024;
 
 interface Preview {
   readonly count: number;
+  /** Which machines these are: an older fleet does not say it. */
+  readonly machines_digest?: string;
   readonly machines: readonly {
     readonly machine: string;
     readonly name: string;
@@ -112,6 +114,7 @@ export const ByLabelDialog = ({ onClose }: { readonly onClose: () => void }) => 
         labels: Object.fromEntries(labels.map(partsOfLabel)),
         reason: reason.trim(),
         confirm: preview.count,
+        machines_digest: preview.machines_digest,
         idempotency_key: key,
       });
       announce(`${action} is asked of ${counted(preview.count, 'machine')}`);

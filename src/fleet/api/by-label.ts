@@ -13,7 +13,7 @@ import { respondJson } from '../../api/respond.ts';
 import { SECOND } from '../../clock.ts';
 import { RecorderError } from '../../errors.ts';
 import { isLabel, isWithin } from '../access.ts';
-import type { Candidate, LabelAct, LabelActs } from '../label-acts.ts';
+import { type Candidate, digestOf, type LabelAct, type LabelActs } from '../label-acts.ts';
 import { actorIn } from './acting.ts';
 import { expiry, USUAL_EXPIRY } from './command-forms.ts';
 import { byIn, keyOf } from './commands.ts';
@@ -49,6 +49,7 @@ const byLabelSchema = z.strictObject({
   ),
   class: z.exactOptional(z.enum(CLASSES, 'invalid incident class')),
   confirm: z.exactOptional(z.int(CONFIRM).check(z.minimum(0, CONFIRM))),
+  machines_digest: z.exactOptional(textOf('machines_digest', 64)),
   dry_run: z.exactOptional(z.boolean('dry_run must be true or false')),
   expires_in: expiry(),
   idempotency_key: z.exactOptional(textOf('idempotency_key', 255)),
@@ -99,13 +100,14 @@ export const byLabelRoutes = (
       const { name: principal, machines: bounds } = actorIn(ctx);
       const key = keyOf(ctx, given.idempotency_key);
       const act = acts.nameOf(principal, key);
-      const known = key === undefined ? undefined : await acts.find(act);
+      const known = key === undefined || given.dry_run === true ? undefined : await acts.find(act);
       if (known === undefined) {
         const found = await acts.preview(action, labels, bounds, given.class);
         const preview = shownPreview(action, labels, found);
         if (given.dry_run === true) return respondJson(ctx, 200, JSON.stringify(preview));
         const chosen = found.filter(({ possible }) => possible);
         requireCount(confirm, chosen.length);
+        requireSame(given.machines_digest, found, chosen.length);
         const { by } = byIn(ctx, given.by === undefined ? {} : { by: given.by });
         await acts.begin({
           act,
@@ -116,12 +118,18 @@ export const byLabelRoutes = (
           by,
           role: admittedIn(ctx).role,
           good_for: expiresIn * SECOND,
+          ...(given.class === undefined ? {} : { class: given.class }),
           machines: chosen.map(({ machine, class: ofClass }) => ({ machine, class: ofClass! })),
         });
       } else {
         const { detail } = known;
-        if (detail.action !== action || detail.reason !== reason || !areSame(detail.labels, labels))
-          throw new RecorderError('idempotency_mismatch', 'this Idempotency-Key was used with another act');
+        const isSame =
+          detail.action === action &&
+          detail.reason === reason &&
+          detail.class === given.class &&
+          detail.good_for === expiresIn * SECOND &&
+          areSame(detail.labels, labels);
+        if (!isSame) throw new RecorderError('idempotency_mismatch', 'this Idempotency-Key was used with another act');
         ctx.set('Idempotent-Replayed', 'true');
       }
       ctx.set('Location', `${PATH}/${act}`);
@@ -183,6 +191,17 @@ function requireCount(confirm: number | undefined, count: number): void {
   throw new RecorderError('conflict', message, { fields: { code: 'confirmation_required', count } });
 }
 
+/**
+ * The number may be the same where a machine has come and another one has gone.
+ * @throws RecorderError `conflict` unless they are the machines that were shown, where the request says which these were
+ */
+function requireSame(confirmed: string | undefined, found: readonly Candidate[], count: number): void {
+  const machines_digest = digestOf(found);
+  if (confirmed === undefined || confirmed === machines_digest) return;
+  const message = `these are not the machines that were shown, or their policies have changed: look again, and send confirm: ${count}`;
+  throw new RecorderError('conflict', message, { fields: { code: 'confirmation_required', count, machines_digest } });
+}
+
 const areSame = (one: Readonly<Record<string, string>>, other: Readonly<Record<string, string>>): boolean =>
   Object.keys(one).length === Object.keys(other).length && isWithin(one, other);
 
@@ -190,7 +209,13 @@ const shownPreview = (
   action: ContainmentAction,
   labels: Readonly<Record<string, string>>,
   machines: readonly Candidate[],
-): object => ({ action, labels, count: machines.filter(({ possible }) => possible).length, machines });
+): object => ({
+  action,
+  labels,
+  count: machines.filter(({ possible }) => possible).length,
+  machines_digest: digestOf(machines),
+  machines,
+});
 
 const shownAct = (
   { act, action, labels, reason, by, machines }: LabelAct,

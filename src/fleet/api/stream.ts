@@ -16,7 +16,7 @@ import { sql } from 'kysely';
 import { SEVERITIES } from '../../../machines/vocabulary.ts';
 import type { EventFilter } from '../../api/events/event-filter.ts';
 import type { ApiRoute } from '../../api/middleware/routing.ts';
-import { kinds } from '../../api/request/fields.ts';
+import { filtersOfKinds } from '../../api/request/fields.ts';
 import { validate } from '../../api/request/validate.ts';
 import { type Clock, MINUTE, SECOND } from '../../clock.ts';
 import { shownLine } from '../../domain/withheld.ts';
@@ -39,6 +39,8 @@ const MOST_STREAMS = 256;
 /** How many bytes may wait for a reader, and after how many milliseconds one that was cut off comes back. */
 const MOST_WAITING = 4 * 1024 * 1024;
 const RETRY = 2 * SECOND;
+/** How long a reader that catches up may take to read a page, in milliseconds. */
+const PATIENCE = MINUTE;
 /** How many entries are read in one query. */
 const PAGE = 1000;
 /** How many logs a place names; a header must hold it. */
@@ -399,14 +401,22 @@ function hasState(line: string, states: readonly string[]): boolean {
   return data.state !== undefined && states.includes(data.state);
 }
 
+/** Waits until a reader has taken what was sent, or has left. @throws RecorderError `overloaded` when that takes too long */
 async function drained(response: ServerResponse): Promise<void> {
   if (!response.writableNeedDrain || response.closed) return;
-  await new Promise<void>((resolve) => {
-    response.once('drain', resolve).once('close', resolve);
-  });
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  // What comes meanwhile waits in memory.
+  const timer = setTimeout(() => reject(new RecorderError('overloaded', 'its reader does not read')), PATIENCE).unref();
+  response.on('drain', resolve).on('close', resolve);
+  try {
+    await promise;
+  } finally {
+    clearTimeout(timer);
+    response.off('drain', resolve).off('close', resolve);
+  }
 }
 
-const streamSchema = z.strictObject({ ...kinds });
+const streamSchema = z.strictObject({ ...filtersOfKinds() });
 
 export const streamRoutes = (dependencies: FleetDependencies, streams: FleetStreams): readonly ApiRoute[] => [
   {

@@ -17,6 +17,7 @@ import { WaitingShares } from '../../query/activity-counts.ts';
 import { evidenceWords } from '../../search/evidence-words.ts';
 import { CUT_EVIDENCE, hasOtherWords, ownWordsOf } from '../../search/searched-incident.ts';
 import { KIND, LONGEST_LEXEME } from '../lexeme.ts';
+import { markAll, markChanged } from '../read-models/marks.ts';
 import type { FleetTables } from '../schema.ts';
 import { type BatchChanges, type HistoryFold, incidentOf, isTime } from './history-fold.ts';
 import type { ReceivedLine } from './received-lines.ts';
@@ -84,10 +85,20 @@ export async function writeChanges(
   await countHours(tx, history, changes);
   await countWaiting(tx, history, changes);
   await putSmall(tx, history, fold, changes);
+  await markChanged(tx, history, {
+    activity: hoursChanged(changes),
+    created: [...changes.incidents.values()].map(({ now }) => Date.parse(now.incident.created_at)),
+  });
 }
 
 /** A `tsvector` of the lexemes in `new.lexemes`: much cheaper to make than to read one that is written as text. */
 const VECTOR = sql`array_to_tsvector(string_to_array(new.lexemes, ' '))`;
+
+/** The hours since the epoch whose counts a batch has changed. */
+const hoursChanged = ({ hours }: BatchChanges): readonly number[] =>
+  [...hours.values()].flatMap((counts) =>
+    [...counts].flatMap(([key, count]) => (count === 0 ? [] : [Number(key.slice(0, key.indexOf(' ')))])),
+  );
 
 async function putIncidents(
   tx: Tx,
@@ -406,6 +417,7 @@ export const READ_MODELS = [
 
 /** Deletes the read models of a history. */
 export async function deleteReadModels(tx: Tx, { machine, log }: History): Promise<void> {
+  await markAll(tx, machine);
   for (const table of READ_MODELS)
     await tx.deleteFrom(table).where('machine', '=', machine).where('log', '=', log).execute();
 }

@@ -10,6 +10,7 @@ import { RecorderError } from '../../../src/errors.ts';
 import type { IncidentKind } from '../../../src/projections/incidents.ts';
 import { draft, HASH, openLog } from '../../support/audit-log.ts';
 import { EventReader } from '../../support/event-reader.ts';
+import { eventually } from '../../support/eventually.ts';
 import { temporaryDirectories } from '../../support/temporary-directory.ts';
 import { ask, serve, stopServing } from '../support/client.ts';
 import { standIn, TOKEN } from '../support/dependencies.ts';
@@ -24,6 +25,9 @@ const KINDS: Readonly<Record<string, IncidentKind>> = {
   one: { class: 'prompt_injection', severity: 'high' },
   other: { class: 'tool_call_burst', severity: 'low' },
 };
+
+/** How often 30 readers come at once. */
+const ROUNDS = 8;
 
 describe('GET /api/v1/events', () => {
   const directory = temporaryDirectories();
@@ -137,6 +141,35 @@ describe('GET /api/v1/events', () => {
     );
     await writing;
     for (const ids of seen) expect(ids).to.deep.equal(upTo(400));
+  });
+
+  it('gives each reader that comes while entries are written every one of them soon', async () => {
+    await begin([draft('begin')], { beatEvery: 3_600_000 });
+    for (let round = 0; round < ROUNDS; round++) {
+      const writing = (async () => {
+        for (let n = 0; n < 12; n++) {
+          await log.append([draft(`entry ${round}.${n}`)]);
+          for (let turns = (round + n) % 4; turns > 0; turns--) await new Promise(setImmediate);
+        }
+      })();
+      const came = await Promise.all(
+        Array.from({ length: 30 }, async (_, n) => {
+          for (let turns = n % 7; turns > 0; turns--) await new Promise(setImmediate);
+          return open(n % 2 === 0 ? '' : `?after=${log.status.entries}`);
+        }),
+      );
+      await writing;
+      const last = log.status.entries;
+      // No heartbeat and no later entry helps a reader that has missed one.
+      await Promise.all(came.map((reader) => reader.until(() => reader.lastEventId === String(last))));
+      for (const reader of came) {
+        const ids = idsOf(reader);
+        expect(ids).to.deep.equal(upTo(last, ids[0] ?? last + 1));
+        reader.leave();
+      }
+      readers.length = 0;
+      await eventually(() => streams.readers === 0);
+    }
   });
 
   it('shows by class, severity and state what the list would show, as of each entry', async () => {

@@ -1,7 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { chainHash } from '../../../src/audit/chain-hash.ts';
+import { readKey } from '../../../src/audit/key.ts';
 import { newSigner } from '../../../src/signed-note.ts';
+import { openLog } from '../../support/audit-log.ts';
 import { LocalService } from '../../support/local-service.ts';
 import { accessInFleet, Notary } from '../../support/notary.ts';
 import { ServiceHome } from '../../support/service-home.ts';
@@ -132,6 +135,36 @@ describe('commands of the fleet', () => {
     expect(body).to.deep.equal(first.json.body);
     expect(entriesOf('incident.noted')).to.have.length(1);
   });
+
+  it('are not carried out twice when so many came since that the first is forgotten', async () => {
+    const id = await reported();
+    const at = (seconds: number): string => new Date(Date.now() + 1000 * seconds).toISOString();
+    const old = notary.command('note', { id, note: 'only once' }, { issued: at(-60), expires: at(86_400) });
+    const first = await hand(old);
+    expect(first.json.status).to.equal(200);
+    await service.stop();
+    const { log } = await openLog(home.log, chainHash(readKey(home.key)));
+    const timestamp = at(0);
+    const origin = { fleet_command_issued: at(-30), command: 'retry', status: 200 };
+    for (let n = 0; n < 20_001; n += 201) {
+      const drafts = Array.from({ length: 201 }, (_, more) => ({
+        timestamp,
+        event: 'fleet.answered',
+        data: { ...origin, fleet_command: `CMD-many-${n + more}` },
+      }));
+      await Promise.all(drafts.map((draft) => log.append([draft] as never)));
+    }
+    await log.close();
+    await start();
+    // While the entries are read, it is not known.
+    let again = await hand(old);
+    while (again.status === 503) again = await hand(old);
+    expect(again.status, again.text).to.equal(410);
+    expect(again.json.error).to.include('it is not known whether they were given');
+    expect(entriesOf('incident.noted')).to.have.length(1);
+    // New ones go on.
+    expect(await give('note', { id, note: 'another' })).to.include({ status: 200 });
+  }).timeout(60_000);
 
   it('that open an incident or add a silence name it again after a restart, and open and report no other', async () => {
     const report = { class: 'prompt_injection', action: 'freeze_agent', description: 'a worm', dedup_key: 'ACT-1' };

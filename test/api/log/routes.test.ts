@@ -1,12 +1,14 @@
-import { get, type IncomingMessage } from 'node:http';
+import { createServer, get, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
 import { basename, join } from 'node:path';
 import { expect } from 'chai';
 import { LogStreams } from '../../../src/api/log/log-streams.ts';
 import type { ApiServer } from '../../../src/api/server/api-server.ts';
 import type { Role } from '../../../machines/vocabulary.ts';
 import { moveToArchive } from '../../../src/audit/archive.ts';
+import { archivedPath } from '../../../src/audit/archived-path.ts';
 import type { AuditLog } from '../../../src/audit/log.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { draft, HASH, openLog } from '../../support/audit-log.ts';
@@ -17,6 +19,8 @@ import { standIn, TOKEN } from '../support/dependencies.ts';
 
 const PATH = '/api/v1/log';
 const ID = '5d'.repeat(32);
+/** How often 25 readers come at once. */
+const ROUNDS = 8;
 const BY_TOKEN = { headers: { Authorization: `Bearer ${TOKEN}` } };
 
 /** Somebody who reads the log over HTTP. */
@@ -60,6 +64,7 @@ describe('GET /api/v1/log', () => {
   let path: string;
   let log: AuditLog;
   let streams: LogStreams;
+  let publish: () => void;
   let server: ApiServer;
   let roles: Role[];
   let lines: ReturnType<typeof standIn>['lines'];
@@ -73,7 +78,8 @@ describe('GET /api/v1/log', () => {
     }: { note?: string; segmentBytes?: number; beatEvery?: number; patience?: number } = {},
   ): Promise<void> => {
     path = join(directory(), 'audit.jsonl');
-    ({ log } = await openLog(path, HASH, segmentBytes, () => streams.publish()));
+    ({ log } = await openLog(path, HASH, segmentBytes, () => publish()));
+    publish = () => streams.publish();
     roles = ['anchor'];
     const dependencies = standIn();
     ({ lines } = dependencies);
@@ -151,6 +157,45 @@ describe('GET /api/v1/log', () => {
     expect((await ask(server, `${PATH}?from=${second!.first}`, BY_TOKEN)).status).to.equal(200);
   });
 
+  it('goes on from the archive into the log where that is asked for', async () => {
+    await begin(60, { segmentBytes: 2000 });
+    const archived = log.sealed.slice(0, 2);
+    for (const segment of archived) await moveToArchive(segment);
+    log.forget(archived);
+    const { first } = log.sealed[0]!;
+    const { status, headers, text } = await ask(server, `${PATH}?from=2&archived=true`, BY_TOKEN);
+    expect([status, headers['log-first'], headers['log-id']]).to.deep.equal([200, '1', ID]);
+    const seqs = text
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line).data.seq);
+    expect(seqs).to.deep.equal(upTo(60, 2));
+    const head = await ask(server, `${PATH}?from=2&archived=true`, { method: 'HEAD', ...BY_TOKEN });
+    expect([head.status, head.headers['log-first']]).to.deep.equal([200, '1']);
+    expect((await ask(server, `${PATH}?from=2&archived=false`, BY_TOKEN)).status).to.equal(410);
+    expect((await ask(server, `${PATH}?from=2&archived=x`, BY_TOKEN)).status).to.equal(400);
+    // A part of the archive was taken away.
+    rmSync(archivedPath(archived[1]!.path));
+    expect((await ask(server, `${PATH}?from=2&archived=true`, BY_TOKEN)).body.first_seq).to.equal(first);
+  });
+
+  it('takes no archive of another log for its own, and its faults not for the log’s', async () => {
+    await begin(60, { segmentBytes: 2000 });
+    const [segment] = log.sealed;
+    await moveToArchive(segment!);
+    log.forget([segment!]);
+    const path = archivedPath(segment!.path);
+    const written = readFileSync(path, 'utf8');
+    const lines = written.split('\n');
+    writeFileSync(path, lines.toSpliced(1, 1).join('\n'));
+    expect((await ask(server, `${PATH}?from=2&archived=true`, BY_TOKEN)).status).to.equal(500);
+    const last = JSON.parse(lines.at(-2)!);
+    writeFileSync(path, lines.with(-2, JSON.stringify({ ...last, entry_hash: 'a1'.repeat(32) })).join('\n'));
+    expect((await ask(server, `${PATH}?from=1&archived=true`, BY_TOKEN)).status).to.equal(410);
+    expect(log.status.state).to.equal('open');
+    expect((await ask(server, `${PATH}?from=${log.sealed[0]!.first}&archived=true`, BY_TOKEN)).status).to.equal(200);
+  });
+
   it('answers HEAD with the same headers', async () => {
     await begin(3);
     const { status, headers, text } = await ask(server, PATH, { method: 'HEAD', ...BY_TOKEN });
@@ -186,6 +231,53 @@ describe('GET /api/v1/log', () => {
     await log.append([draft('the second')]);
     await eventually(() => next.isOver);
     expect(next.seqs).to.deep.equal([2]);
+  });
+
+  it('gives each reader that comes while entries are written every one of them soon', async () => {
+    await begin(1);
+    const hosts: LogStreams[] = [];
+    // Few may read at a time: here each two have a host of their own.
+    const host = createServer((_request, response) => {
+      const own = new LogStreams({ log, logId: () => ID, clock: systemClock, logger: console, beatEvery: 3_600_000 });
+      hosts.push(own);
+      const wanted = { from: log.status.entries + (hosts.length % 2), follow: true };
+      const rights = { isShipper: true, turn: () => Promise.resolve(), isEntitled: () => true };
+      own.open(response, wanted, rights).catch((error: unknown) => response.destroy(error as Error));
+    }).listen(0, '127.0.0.1');
+    publish = () => hosts.forEach((one) => one.publish());
+    await once(host, 'listening');
+    const { port } = host.address() as AddressInfo;
+    try {
+      for (let round = 0; round < ROUNDS; round++) {
+        const writing = (async () => {
+          for (let n = 0; n < 12; n++) {
+            await log.append([draft(`entry ${round}.${n}`)]);
+            for (let turns = (round + n) % 4; turns > 0; turns--) await new Promise(setImmediate);
+          }
+        })();
+        const readers = await Promise.all(
+          Array.from({ length: 25 }, async (_, n) => {
+            for (let turns = n % 7; turns > 0; turns--) await new Promise(setImmediate);
+            const [response] = (await once(get({ host: '127.0.0.1', port, agent: false }), 'response')) as [
+              IncomingMessage,
+            ];
+            return new Follower(response);
+          }),
+        );
+        await writing;
+        const { entries } = log.status;
+        // No heartbeat and no later entry helps a reader that has missed one.
+        await eventually(() => readers.every(({ seqs }) => seqs.at(-1) === entries));
+        for (const { seqs } of readers) expect(seqs).to.deep.equal(upTo(entries, seqs[0]));
+        for (const { response } of readers) response.destroy();
+        await eventually(() => readers.every(({ isOver }) => isOver));
+        hosts.splice(0).forEach((one) => one.close());
+      }
+    } finally {
+      host.closeAllConnections();
+      host.close();
+      await once(host, 'close');
+    }
   });
 
   it('sends an empty line while nothing is written', async () => {

@@ -24,9 +24,12 @@ export abstract class TestServer {
   #port = 0;
   /** What went wrong in a handler: a test looks that there is nothing. */
   readonly faults: string[] = [];
+  /** Whether requests are taken and never answered. */
+  isStuck = false;
 
   async start(): Promise<this> {
     const server = createServer((request, response) => {
+      if (this.isStuck) return;
       this.handle(request, response).catch((error: unknown) => {
         if (request.socket.destroyed || response.destroyed) return;
         this.faults.push(String((error as Error).stack));

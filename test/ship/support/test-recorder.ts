@@ -11,6 +11,8 @@ export class TestRecorder extends TestServer {
   lines: ChainLine[] = [];
   /** The first entry that is not archived. */
   first = 1;
+  /** Whether the entries before that are still in its archive. */
+  isArchiveThere = false;
   readonly anchors: string[] = [];
   readonly commands: string[] = [];
   /** Answers commands and anchors: by default as a recorder that takes all. */
@@ -74,12 +76,14 @@ export class TestRecorder extends TestServer {
     const from = Number(url.searchParams.get('from') ?? 1);
     const limit = Number(url.searchParams.get('limit') ?? Infinity);
     const follows = url.searchParams.get('follow') === 'true';
+    const isArchived = this.isArchiveThere && url.searchParams.get('archived') === 'true';
     const headers = {
       'log-id': this.log,
       'log-entries': String(this.lines.length),
-      'log-first': String(this.first),
+      'log-first': String(isArchived ? 1 : this.first),
     };
-    if (from < this.first) return json(response, 410, { error: `archived; the first is ${this.first}` }, headers);
+    if (from < this.first && !isArchived)
+      return json(response, 410, { error: `archived; the first is ${this.first}` }, headers);
     if (from > this.lines.length + 1) return json(response, 416, { error: 'not there yet' }, headers);
     response.writeHead(200, { 'content-type': 'application/x-ndjson', ...headers });
     response.setMaxListeners(0);

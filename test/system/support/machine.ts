@@ -1,8 +1,8 @@
 /**
  * A Debian that is booted with systemd in a container, for the tests of one file.
  *
- * Its files are an overlay over the cached Debian, its network a loopback of its own. It is not registered, because the
- * host may lack a systemd to register with, so commands enter its namespaces by nsenter(1).
+ * Its files are an overlay over the cached Debian, its network a loopback of its own, and so is its control group. It is
+ * not registered, because the host may lack a systemd to register with, so commands enter its namespaces by nsenter(1).
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -20,6 +20,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { MINUTE } from '../../../src/clock.ts';
+import { ControlGroup } from './control-group.ts';
 import { debian } from './debian.ts';
 
 /** Calls that the container's own filter would refuse: Landlock's, and those of systemd's rules for the network. */
@@ -40,12 +41,14 @@ export interface Outcome {
 export class Machine {
   readonly #directory: string;
   readonly #root: string;
+  readonly #group: ControlGroup;
   readonly #container: ChildProcess;
   #init = 0;
 
-  private constructor(directory: string, root: string, container: ChildProcess) {
+  private constructor(directory: string, root: string, group: ControlGroup, container: ChildProcess) {
     this.#directory = directory;
     this.#root = root;
+    this.#group = group;
     this.#container = container;
   }
 
@@ -65,9 +68,13 @@ export class Machine {
     execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', layers, root]);
 
     const log = openSync(join(directory, 'boot.log'), 'w');
+    const group = ControlGroup.make(basename(directory));
+    const [shell, ...entrance] = group.entrance as [string, ...string[]];
     const container = spawn(
-      'systemd-nspawn',
+      shell,
       [
+        ...entrance,
+        'systemd-nspawn',
         `--directory=${root}`,
         `--machine=${basename(directory)}`,
         '--register=no',
@@ -80,7 +87,7 @@ export class Machine {
       { stdio: ['ignore', log, log], env: { ...process.env, SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: '1' } },
     );
     closeSync(log);
-    const machine = new Machine(directory, root, container);
+    const machine = new Machine(directory, root, group, container);
     try {
       await machine.#waitForInit();
     } catch (error) {
@@ -131,6 +138,7 @@ export class Machine {
       else this.#container.kill();
       await exited;
     }
+    this.#group.remove();
     for (const mounted of [this.#root, this.#directory]) spawnSync('umount', ['--lazy', mounted]);
     rmSync(this.#directory, { recursive: true, force: true });
   }
