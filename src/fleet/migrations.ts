@@ -417,6 +417,8 @@ const MIGRATIONS: readonly Migration[] = [
     statements: NARROW,
     move: { table: 'incidents', column: 'document', statements: OUT_OF_INCIDENTS },
   },
+  // Since when a machine signs its requests.
+  { layout: 4, statements: ['ALTER TABLE machines ADD COLUMN IF NOT EXISTS signs_since timestamptz(3)'] },
   { layout: 5, statements: LETTERS },
   { layout: 6, statements: SUMS_OVER_MACHINES },
 ];

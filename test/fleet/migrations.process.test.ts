@@ -51,8 +51,8 @@ onEachEngine('migrations', (engine) => {
         VALUES ('m', 'l', 'INC-1', ${"'shell':1A,3C 'grace':2B 'bygrace':4"}::tsvector),
           ('m', 'l', 'INC-2', array_to_tsvector(ARRAY['ashell', 'dbygrace']))`.execute(db);
       for (const text of ['first', 'again']) {
-        await db.updateTable('meta').set({ value: '3' }).where('name', '=', 'layout').execute();
-        expect(await migrate(db), text).to.deep.equal({ from: 3, to: LAYOUT });
+        await db.updateTable('meta').set({ value: '4' }).where('name', '=', 'layout').execute();
+        expect(await migrate(db), text).to.deep.equal({ from: 4, to: LAYOUT });
         const { rows } = await sql<{ words: string[] }>`
           SELECT tsvector_to_array(search) AS words FROM words ORDER BY id`.execute(db);
         expect(rows.map(({ words }) => words)).to.deep.equal([
