@@ -348,6 +348,16 @@ const OUT_OF_INCIDENTS: readonly string[] = [
   'ALTER TABLE incidents DROP COLUMN search, DROP COLUMN context, DROP COLUMN document',
 ];
 
+/**
+ * Lexemes begin with a letter instead of having a weight, of which the index knows nothing: it asked the rows themselves. A
+ * vector with weights has positions, and one that was changed already has none.
+ */
+const LETTERS: readonly string[] = [
+  `UPDATE words SET search = array_to_tsvector(ARRAY(
+      SELECT lower(weight) || lexeme FROM unnest(search) AS old (lexeme, positions, weights), unnest(weights) AS weight))
+    WHERE EXISTS (SELECT 1 FROM unnest(search) AS old (lexeme, positions, weights) WHERE weights IS NOT NULL)`,
+];
+
 /** One of 1,024 parts of the incidents, of equal size; a machine may count as high as it likes. */
 export const SAMPLE_PART = '(((number % 4194304) * 2654435761 >> 16) & 1023)';
 export const SAMPLE_PARTS = 1024;
@@ -417,7 +427,10 @@ const MIGRATIONS: readonly Migration[] = [
     statements: NARROW,
     move: { table: 'incidents', column: 'document', statements: OUT_OF_INCIDENTS },
   },
-  { layout: 5, statements: SUMS_OVER_MACHINES },
+  // Since when a machine signs its requests.
+  { layout: 4, statements: ['ALTER TABLE machines ADD COLUMN IF NOT EXISTS signs_since timestamptz(3)'] },
+  { layout: 5, statements: LETTERS },
+  { layout: 6, statements: SUMS_OVER_MACHINES },
 ];
 
 /**

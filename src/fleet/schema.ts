@@ -33,6 +33,8 @@ export interface MachinesTable {
   token_sha256: string | null;
   /** Ed25519, as the machine has given it. */
   public_key: string | null;
+  /** Since when it signs its requests with that; from then on its token alone is not enough. */
+  signs_since: OptionalTime;
   /** The keys of its audit chain, sealed with the fleet's key; null where its hashes are not verified. */
   audit_key_sealed: string | null;
   /** When it was heard last. */
@@ -174,10 +176,7 @@ interface WordsTable {
   readonly machine: string;
   readonly log: string;
   readonly id: string;
-  /**
-   * The words of the incident with the weight A, those of people and notes B, those of evidence C, and the marks D. See
-   * `search/`.
-   */
+  /** Its words and marks: `lexeme.ts` and `search/`. */
   search: string;
 }
 

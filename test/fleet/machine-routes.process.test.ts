@@ -1,9 +1,10 @@
 /** The routes for machines, over HTTP: who is let in, and what is too much. */
-import { createHash } from 'node:crypto';
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import { request } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import { verifierKeyOf } from '../../src/signed-note.ts';
+import { digestOf, SIGNATURE_HEADER, signRequest } from '../../src/signed-request.ts';
 import { readFleetConfig } from '../../src/fleet/config.ts';
 import type { Fleet } from '../../src/fleet/fleet.ts';
 import { Engine } from './support/engines.ts';
@@ -337,5 +338,43 @@ describe('the routes for machines', () => {
       for (const { id } of body as unknown as { id: string }[]) seen.add(id);
     }
     expect(seen.size).to.equal(10);
+  });
+
+  it('wants a machine that signs its requests to sign all, for what they are and when', async () => {
+    const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+    const secret = await fleet.enrolment.invite('k1', {}, 'test');
+    const token = 'token-of-k1';
+    const public_key = publicKey.export({ type: 'spki', format: 'der' }).toString('base64');
+    await ask('POST', '/api/v1/enrol', { body: { machine: 'k1', secret, token_sha256: sha256(token), public_key } });
+    const log = new MachineLog('k1').fill(3);
+    const path = entries('k1', log);
+    const body = log.body(1);
+    const signed = (changes: object = {}, key = privateKey): Record<string, string> => {
+      const request = { method: 'PUT', target: path, time: Date.now(), digest: digestOf(body), ...changes };
+      return { [SIGNATURE_HEADER]: signRequest(request, key) };
+    };
+    const put = async (headers: Record<string, string>, more: object = {}): Promise<Answer> =>
+      ask('PUT', path, { body, token, headers, ...more });
+    // Until it has signed one, its token is enough.
+    expect((await put({})).status).to.equal(200);
+    expect((await put(signed())).status).to.equal(200);
+    expect((await put({})).status).to.equal(403);
+    expect((await ask('GET', '/api/v1/machines/k1/commands', { token })).status).to.equal(403);
+    expect((await put(signed({}, generateKeyPairSync('ed25519').privateKey))).status).to.equal(403);
+    expect((await put(signed({ target: `${path}0` }))).status).to.equal(403);
+    expect((await put(signed({ method: 'POST' }))).status).to.equal(403);
+    expect((await put(signed(), { body: Buffer.concat([body, Buffer.from('\n')]) })).status).to.equal(403);
+    expect((await put({ [SIGNATURE_HEADER]: 't=1; sha256=; sig=' })).status).to.equal(403);
+    const late = await put(signed({ time: Date.now() - 360_000 }));
+    expect(late.status).to.equal(401);
+    expect(late.body).to.include({ code: 'signed_at_another_time' });
+    expect(late.body.now).to.be.closeTo(Date.now(), 60_000);
+    expect((await put(signed())).status).to.equal(200);
+    // Enrolled again, with a key that can sign nothing.
+    const again = await fleet.enrolment.rotate('k1', 'test');
+    await ask('POST', '/api/v1/enrol', {
+      body: { machine: 'k1', secret: again, token_sha256: sha256(token), public_key: 'key' },
+    });
+    expect((await put({})).status).to.equal(200);
   });
 });

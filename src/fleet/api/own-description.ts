@@ -109,6 +109,10 @@ const campaign = {
   first_at: time,
   last_at: time,
   raised_at: time,
+  acknowledged_at: orNull(time),
+  acknowledged_by: orNull(text),
+  acknowledged_incidents: said(orNull(count), 'How many it had then: it has grown since where it has more.'),
+  note: orNull(text),
 };
 
 const act = {
@@ -492,6 +496,12 @@ export const OWN_PATHS: Readonly<Record<string, Readonly<Record<string, object>>
     'What is the same on several machines',
     [...MACHINES, ...PAGES],
     listOf(ref('FleetCampaign')),
+  ),
+  ...post(
+    '/api/v1/campaigns/acknowledge',
+    { operationId: 'acknowledgeCampaign', summary: 'Take note of a campaign; when it has grown it can be done again' },
+    object({ campaign: text, by: text, note: text }, ['by', 'note']),
+    { 200: answer('It is acknowledged.', ref('FleetCampaign')) },
   ),
   ...get(
     '/api/v1/campaigns/{campaign}',

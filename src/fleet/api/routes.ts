@@ -42,7 +42,7 @@ export const readRoutes = (dependencies: FleetDependencies): readonly ApiRoute[]
   const own = [
     ...machineListRoutes(dependencies, alarms),
     ...fleetIncidentRoutes(dependencies, alarms, admissions),
-    ...campaignRoutes(dependencies),
+    ...campaignRoutes(dependencies, admissions),
     ...actingRoutes(dependencies, commands, admissions),
     ...commandListRoutes(dependencies, commands),
     ...bulkRoutes(dependencies, commands, admissions),
