@@ -3,13 +3,14 @@ import { SECOND } from '../clock.ts';
 import type { FleetAlarms } from './alarms.ts';
 import type { Campaigns } from './campaigns.ts';
 import type { LabelActs } from './label-acts.ts';
+import type { ReleaseActs } from './release-acts.ts';
 
 const EVERY = 2 * SECOND;
 
 export interface WatchOptions {
   readonly alarms: FleetAlarms;
   readonly campaigns: Campaigns;
-  readonly acts: LabelActs;
+  readonly acts: readonly Pick<LabelActs | ReleaseActs, 'complete'>[];
   readonly log: { warn(fields: object, message: string): void };
 }
 
@@ -35,7 +36,7 @@ export function startWatch({ alarms, campaigns, acts, log }: WatchOptions): Watc
   const all = async (): Promise<void> => {
     await attempt('alarms', () => alarms.look());
     await attempt('campaigns', () => campaigns.look());
-    await attempt('acts', () => acts.complete());
+    for (const one of acts) await attempt('acts', () => one.complete());
   };
   const look = (): Promise<void> => (under ??= all().finally(() => (under = undefined)));
   const again = (): void => {
