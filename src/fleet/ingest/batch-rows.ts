@@ -18,7 +18,8 @@ import { evidenceWords } from '../../search/evidence-words.ts';
 import { CUT_EVIDENCE, hasOtherWords, ownWordsOf } from '../../search/searched-incident.ts';
 import { LONGEST_LEXEME } from '../lexeme.ts';
 import type { FleetTables } from '../schema.ts';
-import { type BatchChanges, type HistoryFold, incidentOf, isTime } from './history-fold.ts';
+import { type BatchChanges, type HistoryFold, incidentOf } from './history-fold.ts';
+import { isTime } from './sound-incident.ts';
 import type { ReceivedLine } from './received-lines.ts';
 
 type Tx = Transaction<FleetTables>;
