@@ -13,6 +13,7 @@ import { defineConfig, type OxlintOverride } from 'oxlint';
 /** Files below all layers. They import each other only. */
 const BASE = [
   'anchor',
+  'async-files',
   'backoff',
   'challenge',
   'clock',
@@ -30,6 +31,7 @@ const BASE = [
   'signed-request',
   'standard-stream',
   'version',
+  'when-used',
 ];
 
 /** The folders and files of `src`, lowest first. Those in one line may not import each other. */

@@ -182,14 +182,10 @@ const situationOf = ({ value, context }: SnapshotFrom<typeof deliveryMachine>): 
 });
 
 /** The first situation of a delivery. */
-export const beginDelivery = (via: Channel): DeliverySituation => BEGINNINGS[via];
+export const beginDelivery = (via: Channel): DeliverySituation =>
+  BEGINNINGS.to(via, () => situationOf(initialTransition(deliveryMachine, { via })[0]));
 
-const BEGINNINGS: Readonly<Record<Channel, DeliverySituation>> = {
-  push: situationOf(initialTransition(deliveryMachine, { via: 'push' })[0]),
-  poll: situationOf(initialTransition(deliveryMachine, { via: 'poll' })[0]),
-  log: situationOf(initialTransition(deliveryMachine, { via: 'log' })[0]),
-  manual: situationOf(initialTransition(deliveryMachine, { via: 'manual' })[0]),
-};
+const BEGINNINGS = new Memo<DeliverySituation>();
 
 /** What an event leads to; undefined when the statechart does not take it in this situation. */
 export function decideDelivery(

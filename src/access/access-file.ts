@@ -16,6 +16,7 @@ import type { JsonValue } from '../json/exact-json.ts';
 import { placeOf, shown } from '../policy/fault-messages.ts';
 import { type FileFault, refusalOf } from '../policy/file-faults.ts';
 import { absolutePath, closed, evenIfFaulty, evenIfItemsAreFaulty, oneOf } from '../policy/strict-schemas.ts';
+import { whenUsed } from '../when-used.ts';
 import { readYaml } from '../policy/yaml.ts';
 
 /** Each request is compared with the token of each. */
@@ -75,25 +76,31 @@ const listOf = <Item extends z.ZodMiniType<string>>(what: string, item: Item, mo
   return z.exactOptional(z.union([z.literal(ANY), list], { error }));
 };
 
-const source = z
-  .string({ error: ({ input }) => `must be the name of a source, found ${shown(input)}` })
-  .check(z.refine((name) => faultOfSource(name) === undefined, { error: ({ input }) => faultOfSource(String(input)) }));
+const source = whenUsed(() =>
+  z
+    .string({ error: ({ input }) => `must be the name of a source, found ${shown(input)}` })
+    .check(
+      z.refine((name) => faultOfSource(name) === undefined, { error: ({ input }) => faultOfSource(String(input)) }),
+    ),
+);
 
-const roles = z
-  .array(oneOf('role', ROLES), {
-    error: ({ input }) => `must be a list of roles (${ROLES.join(', ')}), found ${shown(input)}`,
-  })
-  .check(
-    z.minLength(1, { ...evenIfItemsAreFaulty, error: `names no role; allowed: ${ROLES.join(', ')}` }),
-    z.refine((all) => new Set(all).size === all.length, 'names a role twice'),
-  );
+const roles = whenUsed(() =>
+  z
+    .array(oneOf('role', ROLES), {
+      error: ({ input }) => `must be a list of roles (${ROLES.join(', ')}), found ${shown(input)}`,
+    })
+    .check(
+      z.minLength(1, { ...evenIfItemsAreFaulty, error: `names no role; allowed: ${ROLES.join(', ')}` }),
+      z.refine((all) => new Set(all).size === all.length, 'names a role twice'),
+    ),
+);
 
-const grant = {
+const grant = () => ({
   roles,
   sources: listOf('sources', source, MOST_SOURCES),
   classes: listOf('classes', oneOf('class', CLASSES), CLASSES.length),
   actions: listOf('actions', oneOf('action', ACTIONS), ACTIONS.length),
-};
+});
 
 /** What a role is bound to: with the role they must be given, without it they mean nothing. */
 const BOUNDS = [
@@ -114,27 +121,33 @@ const isBound = z.superRefine((given: Partial<Grant>, context: z.core.$Refinemen
   }
 }, evenIfFaulty);
 
-const sha256 = z
-  .string({ error: ({ input }) => `must be the SHA-256 of a token, found ${shown(input)}` })
-  .check(z.regex(/^[\da-f]{64}$/, 'must be the SHA-256 of a token: 64 lower-case hex digits'));
+const sha256 = whenUsed(() =>
+  z
+    .string({ error: ({ input }) => `must be the SHA-256 of a token, found ${shown(input)}` })
+    .check(z.regex(/^[\da-f]{64}$/, 'must be the SHA-256 of a token: 64 lower-case hex digits')),
+);
 
-const principal = closed('key', {
-  ...grant,
-  token_path: z.exactOptional(absolutePath),
-  token_sha256: z.exactOptional(sha256),
-}).check(
-  isBound,
-  z.refine((given) => (given.token_path === undefined) !== (given.token_sha256 === undefined), {
-    ...evenIfFaulty,
-    error: 'needs a token: token_path, or token_sha256, and not both',
-  }),
+const principal = whenUsed(() =>
+  closed('key', {
+    ...grant(),
+    token_path: z.exactOptional(absolutePath),
+    token_sha256: z.exactOptional(sha256),
+  }).check(
+    isBound,
+    z.refine((given) => (given.token_path === undefined) !== (given.token_sha256 === undefined), {
+      ...evenIfFaulty,
+      error: 'needs a token: token_path, or token_sha256, and not both',
+    }),
+  ),
 );
 
 const FLEET_KEY_WANTED = 'must be the public key of the fleet (incident-recorder fleet pubkey): NAME+ID+BASE64';
 
-const fleetKey = z
-  .string({ error: ({ input }) => `${FLEET_KEY_WANTED}, found ${shown(input)}` })
-  .check(z.refine(isVerifierKey, { error: FLEET_KEY_WANTED }));
+const fleetKey = whenUsed(() =>
+  z
+    .string({ error: ({ input }) => `${FLEET_KEY_WANTED}, found ${shown(input)}` })
+    .check(z.refine(isVerifierKey, { error: FLEET_KEY_WANTED })),
+);
 
 function isVerifierKey(text: string): boolean {
   try {
@@ -148,47 +161,53 @@ function isVerifierKey(text: string): boolean {
 const MACHINE_WANTED =
   'must be the name of this machine in the fleet: 1 to 128 letters, digits, ".", "_" or "-", and a letter or digit first';
 
-const fleet = closed('key', {
-  machine: z
-    .string({ error: ({ input }) => `${MACHINE_WANTED}, found ${shown(input)}` })
-    .check(z.refine(isMachineName, { error: MACHINE_WANTED })),
-  roles,
-  actions: grant.actions,
-});
+const fleet = whenUsed(() =>
+  closed('key', {
+    machine: z
+      .string({ error: ({ input }) => `${MACHINE_WANTED}, found ${shown(input)}` })
+      .check(z.refine(isMachineName, { error: MACHINE_WANTED })),
+    roles,
+    actions: grant().actions,
+  }),
+);
 
 /** The name of a principal. The service token's own is not free. */
 const NAME = new RegExp(String.raw`^(?!${SERVICE_TOKEN}$)[A-Za-z\d][\w.@-]{0,63}$`);
 
-const name = z
-  .string()
-  .check(z.regex(NAME, `must be named by 1 to 64 letters, digits, ".", "_", "@" or "-", and not ${SERVICE_TOKEN}`));
+const name = whenUsed(() =>
+  z
+    .string()
+    .check(z.regex(NAME, `must be named by 1 to 64 letters, digits, ".", "_", "@" or "-", and not ${SERVICE_TOKEN}`)),
+);
 
 /** The whole file. */
-export const AccessFile = closed('key', {
-  version: z.literal(1, {
-    error: ({ input }) => (input === undefined ? 'is missing; write version: 1' : `must be 1, found ${shown(input)}`),
-  }),
-  service_token: z.exactOptional(closed('key', grant).check(isBound)),
-  principals: z.prefault(
-    z.pipe(
-      z.transform((value) => value ?? {}),
-      z.record(name, principal, {
-        error: (issue) =>
-          issue.code === 'invalid_key'
-            ? issue.issues.map(({ message }) => message).join('; ')
-            : `must be a mapping of principals, found ${shown(issue.input)}`,
-      }),
+export const AccessFile = whenUsed(() =>
+  closed('key', {
+    version: z.literal(1, {
+      error: ({ input }) => (input === undefined ? 'is missing; write version: 1' : `must be 1, found ${shown(input)}`),
+    }),
+    service_token: z.exactOptional(closed('key', grant()).check(isBound)),
+    principals: z.prefault(
+      z.pipe(
+        z.transform((value) => value ?? {}),
+        z.record(name, principal, {
+          error: (issue) =>
+            issue.code === 'invalid_key'
+              ? issue.issues.map(({ message }) => message).join('; ')
+              : `must be a mapping of principals, found ${shown(issue.input)}`,
+        }),
+      ),
+      {},
     ),
-    {},
+    fleet_key: z.exactOptional(fleetKey),
+    fleet: z.exactOptional(fleet),
+  }).check(
+    z.refine((given) => given.fleet === undefined || given.fleet_key !== undefined, {
+      ...evenIfFaulty,
+      path: ['fleet'],
+      error: 'needs fleet_key: without it nobody knows what comes from the fleet',
+    }),
   ),
-  fleet_key: z.exactOptional(fleetKey),
-  fleet: z.exactOptional(fleet),
-}).check(
-  z.refine((given) => given.fleet === undefined || given.fleet_key !== undefined, {
-    ...evenIfFaulty,
-    path: ['fleet'],
-    error: 'needs fleet_key: without it nobody knows what comes from the fleet',
-  }),
 );
 
 /**

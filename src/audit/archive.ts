@@ -1,7 +1,7 @@
 /**
  * The archive: a directory next to the log. Sealed segments move there, and from there anybody may move them anywhere.
  */
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rename, rm } from '../async-files.ts';
 import { basename, dirname, join } from 'node:path';
 import { RecorderError } from '../errors.ts';
 import { archivedPath } from './archived-path.ts';

@@ -7,7 +7,7 @@
  *
  * While the files change places, `<log>.rotation` says what is to be done. The service does not start until it is done.
  */
-import { open } from 'node:fs/promises';
+import { open } from '../async-files.ts';
 import { basename } from 'node:path';
 import type { LogContinuedData } from '../domain/entries.ts';
 import { RecorderError } from '../errors.ts';

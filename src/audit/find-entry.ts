@@ -1,4 +1,4 @@
-import type { FileHandle } from 'node:fs/promises';
+import type { FileHandle } from '../async-files.ts';
 import { readEntryLine } from './entry-line.ts';
 import { type Line, readLines, WINDOW_BYTES } from './lines.ts';
 

@@ -1,6 +1,6 @@
 /** Recognises a file at the log's path that is the log of another program, before anything is written. */
 import { existsSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open } from '../async-files.ts';
 import { looksClaimed } from '../domain/predecessor.ts';
 import { RecorderError } from '../errors.ts';
 import { checkpointPath } from './checkpoint.ts';

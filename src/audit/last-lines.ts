@@ -5,7 +5,7 @@
  * until the lines are read: they may be sealed and archived meanwhile. A line is given as it stands in its file, also one
  * that is not as it was written; that is counted, and the log is marked damaged.
  */
-import type { FileHandle } from 'node:fs/promises';
+import type { FileHandle } from '../async-files.ts';
 import { FreedBuffers } from '../freed-buffers.ts';
 import { readGenuineLine } from './entry-line.ts';
 import { MAX_ENTRY_BYTES } from './entry.ts';

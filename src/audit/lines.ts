@@ -1,5 +1,5 @@
 /** Reads a file of the log line by line, in windows, so that memory does not grow with the file. */
-import type { FileHandle } from 'node:fs/promises';
+import type { FileHandle } from '../async-files.ts';
 import { FreedBuffers } from '../freed-buffers.ts';
 import { MAX_ENTRY_BYTES } from './entry.ts';
 

@@ -2,7 +2,7 @@
  * Refuses a log that a newer version of the recorder has written: this one would take for damage what it does not know, and
  * could cut it off the end. `service.started` says who writes, and in which format (`LOG_FORMAT`).
  */
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open } from '../async-files.ts';
 import { basename } from 'node:path';
 import { RecorderError } from '../errors.ts';
 import { LOG_FORMAT, readEntry } from '../domain/entries.ts';

@@ -1,5 +1,5 @@
 /** Reads single lines of the log by their place, also while the log is written, sealed and archived. */
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open } from '../async-files.ts';
 import { basename } from 'node:path';
 import { RecorderError } from '../errors.ts';
 import type { ChainHash } from './chain-hash.ts';

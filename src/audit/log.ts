@@ -20,7 +20,7 @@
  * - `damaged`: the log is not what was written. It takes nothing until a person has looked.
  * - `closed`: after `close()`.
  */
-import { statfs } from 'node:fs/promises';
+import { statfs } from '../async-files.ts';
 import { basename, dirname } from 'node:path';
 import { type Clock, timestamp } from '../clock.ts';
 import { type ErrorCode, RecorderError } from '../errors.ts';

@@ -16,7 +16,7 @@
  * rest is read before the service starts; the beginning is verified later, in the background.
  */
 import { existsSync } from 'node:fs';
-import { type FileHandle, open, rm } from 'node:fs/promises';
+import { type FileHandle, open, rm } from '../async-files.ts';
 import { basename } from 'node:path';
 import { type Clock, timestamp } from '../clock.ts';
 import { RecorderError } from '../errors.ts';

@@ -3,7 +3,7 @@
  * checkpoint counts or at the last one that the projections know, whichever is earlier. Verification then reads both
  * entries, and they are compared with the checkpoint and with the projections.
  */
-import type { FileHandle } from 'node:fs/promises';
+import type { FileHandle } from '../async-files.ts';
 import type { Head } from './entry.ts';
 import { findEntry } from './find-entry.ts';
 import { NEWLINE, readLines, WINDOW_BYTES } from './lines.ts';

@@ -3,7 +3,7 @@
  * a segment it is sealed: renamed to `<stem>.<seq of its first entry><suffix>` and never written again. The log
  * continues in a new file. Numbers are padded with zeros, so that names sort in the order of their entries.
  */
-import { readdir } from 'node:fs/promises';
+import { readdir } from '../async-files.ts';
 import { basename, dirname, extname, join } from 'node:path';
 import { entriesIn, type Finding } from './findings.ts';
 

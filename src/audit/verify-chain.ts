@@ -6,7 +6,7 @@
  * as it should be only when `log.archived` entries further on name the missing entries.
  */
 import { isUtf8 } from 'node:buffer';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open } from '../async-files.ts';
 import { basename } from 'node:path';
 import { areArchived, rangesOf } from './archived-ranges.ts';
 import type { ChainHash } from './chain-hash.ts';

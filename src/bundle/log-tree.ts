@@ -5,7 +5,7 @@
  * memory, and where they begin: 1 MiB of that stands for 10 million entries. So the whole log is read for the first
  * bundle, and only its end for the others.
  */
-import type { FileHandle } from 'node:fs/promises';
+import type { FileHandle } from '../async-files.ts';
 import { hashesIn } from '../audit/entry-line.ts';
 import { readLines } from '../audit/lines.ts';
 import { notAsWritten, openLogFile, type Turn } from '../audit/log-reader.ts';

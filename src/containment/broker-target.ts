@@ -7,7 +7,7 @@
  * may write its answer in place, so one that can't be read yet is read again.
  */
 import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open } from '../async-files.ts';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { putFile } from '../durable-file.ts';

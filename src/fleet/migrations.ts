@@ -328,6 +328,9 @@ const NARROW: readonly string[] = [
         ${name === 'update' ? 'created_at' : 'updated_at'}, snoozed_until, resolution, bytes) WHERE current`,
     `DROP INDEX IF EXISTS incidents_by_${name}`,
   ]),
+  'CREATE INDEX IF NOT EXISTS incidents_by_class ON incidents (class, rank, created_at, machine, id) WHERE current',
+  `CREATE INDEX IF NOT EXISTS incidents_unresolved ON incidents (state, rank, created_at, machine, id)
+    WHERE current AND state <> 'resolved'`,
   'CREATE INDEX IF NOT EXISTS incidents_recovering ON incidents (created_at, machine, id) WHERE current AND recovery = 1',
 ];
 

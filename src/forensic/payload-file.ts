@@ -4,7 +4,7 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { type FileHandle, open, statfs } from 'node:fs/promises';
+import { type FileHandle, open, statfs } from '../async-files.ts';
 import { RecorderError } from '../errors.ts';
 import { writeAll } from '../durable-file.ts';
 import { FreedBuffers } from '../freed-buffers.ts';

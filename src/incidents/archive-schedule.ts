@@ -4,7 +4,7 @@
  * It looks once an hour whether a segment is old enough, and first when the log is verified after a start, so a restart
  * delays nothing. A run that fails is tried again after ten minutes; until one succeeds, `fault` says why.
  */
-import { open } from 'node:fs/promises';
+import { open } from '../async-files.ts';
 import { readLines } from '../audit/lines.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { type Clock, DAY, HOUR, MINUTE } from '../clock.ts';

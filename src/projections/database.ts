@@ -12,7 +12,7 @@
  * `synchronous = NORMAL` (sqlite.org/wal.html).
  */
 import { closeSync, fdatasyncSync, fstatSync, openSync, rmSync } from 'node:fs';
-import { statfs } from 'node:fs/promises';
+import { statfs } from '../async-files.ts';
 import { basename, dirname, extname, join } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementResultingChanges } from 'node:sqlite';
 import { syncData, syncFile } from '../durable-file.ts';

@@ -6,7 +6,7 @@
  * and keys are kept as bits in a filter of fixed size: one that it does not hold is new for certain. One that it may
  * hold waits for the projections, which is right for all that occur and costs a few others some seconds.
  */
-import type { FileHandle } from 'node:fs/promises';
+import type { FileHandle } from '../async-files.ts';
 import { readLines } from '../audit/lines.ts';
 import { openLogFile } from '../audit/log-reader.ts';
 import type { ReadableLog } from '../audit/log.ts';

@@ -2,7 +2,7 @@
  * Proves single incidents against the log: folds the entries that the database indexes, each of which is verified, and
  * compares the result with its row.
  */
-import type { FileHandle } from 'node:fs/promises';
+import type { FileHandle } from '../async-files.ts';
 import { isDeepStrictEqual } from 'node:util';
 import { ACTIONS, SEVERITIES } from '../../machines/vocabulary.ts';
 import { readEntryLine } from '../audit/entry-line.ts';

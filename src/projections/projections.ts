@@ -78,11 +78,15 @@ const MEBIBYTE = 1024 * 1024;
 const LEAVING = 'incidents leave the record';
 
 /**
- * While the log is read again, an incident is stored once for many entries about it: so many changed incidents are held
- * before that, made of entries of so many bytes.
+ * While the log is read again, an incident is stored once for many entries about it: so many changed incidents are held,
+ * made of entries of so many bytes. With more, those that have not changed for the longest time are stored.
  */
 const MOST_HELD = 2048;
 const MOST_HELD_BYTES = 6 * MEBIBYTE;
+/** What part of them is stored then: each time, counts are written for all of them together. */
+const STORED_PART = 1 / 8;
+/** How long they are held before all of them are stored and committed, in milliseconds: nobody reads them meanwhile. */
+const COMMIT_HELD_AFTER = 10_000;
 
 /** What entries have changed, and is not stored yet. */
 interface Changes {
@@ -656,12 +660,10 @@ export class Projections {
       return;
     }
     this.#position = position;
-    const isMuch =
-      this.#held === undefined
-        ? position.seq - this.#committed.seq >= MAX_UNCOMMITTED
-        : this.#held.changes.size >= MOST_HELD || this.#held.bytes >= MOST_HELD_BYTES;
+    const isHeld = this.#held !== undefined;
+    const isMuch = !isHeld && position.seq - this.#committed.seq >= MAX_UNCOMMITTED;
     if (this.#isRoomScarce || isMuch) this.flush();
-    else this.#timer ??= setTimeout(() => this.flush(), COMMIT_AFTER).unref();
+    else this.#timer ??= setTimeout(() => this.flush(), isHeld ? COMMIT_HELD_AFTER : COMMIT_AFTER).unref();
   }
 
   #applyAll(taken: readonly TakenEntry[], gaps: boolean, isCatchingUp: boolean, isMoreToCome: boolean): void {
@@ -690,9 +692,28 @@ export class Projections {
       } else if (entry.event === 'fleet.answered') this.#fleetCommands.follow(entry);
       else if (entry.event === 'log.anchored') this.#anchors.follow(entry);
     }
-    if (isMoreToCome) return;
+    if (isMoreToCome) {
+      this.#storeOldest(made);
+      return;
+    }
     this.#held = undefined;
     this.#store(made);
+  }
+
+  /** Stores those of too many held incidents that have not changed for the longest time. */
+  #storeOldest(made: Changes): void {
+    const { changes, tally } = made;
+    if (changes.size < MOST_HELD && made.bytes < MOST_HELD_BYTES) return;
+    let surplus = Math.ceil(changes.size * STORED_PART);
+    made.bytes *= 1 - STORED_PART;
+    const oldest = new Map<string, RecordChange>();
+    for (const [id, change] of changes) {
+      if (surplus-- === 0) break;
+      oldest.set(id, change);
+      changes.delete(id);
+    }
+    this.#store({ changes: oldest, tally, bytes: 0 });
+    tally.clear();
   }
 
   #store({ changes, tally }: Changes): void {
@@ -767,6 +788,8 @@ export class Projections {
       return;
     }
     const now = change?.now ?? (gaps ? this.#foldWithGaps(before, entry) : fold(before, entry));
+    // In the order of their latest changes.
+    if (known !== undefined) changes.delete(id);
     changes.set(id, { before: first, now });
     tally.follow(now, before);
     this.#posture.follow(entry, now, before);

@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer';
 import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -60,6 +61,16 @@ describe('the service as a script', () => {
       writeFileSync(cache(), bytes);
       expect(run().passedOver).to.equal('it belongs to another build');
     }
+  });
+
+  it('takes texts with letters of all scripts', () => {
+    writeFileSync(bundle(), `require('node:fs').writeFileSync(__dirname + '/result', 'naïve ԛ 😀');`);
+    new ServiceScript(bundle(), cache()).run(createRequire(bundle()));
+    expect(readFileSync(result(), 'utf8')).to.equal('naïve ԛ 😀');
+  });
+
+  it('is spelt in ASCII by the build, so that V8 keeps a byte for a letter', () => {
+    expect(isAscii(readFileSync(join(ROOT, 'dist/bundle.cjs')))).to.equal(true);
   });
 
   it('passes over cached data of other flags, and says so with NODE_DEBUG', async () => {

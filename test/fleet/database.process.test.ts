@@ -20,31 +20,39 @@ describe('the database of the fleet', () => {
       expect(isUnreachable(withCode(code)), code).to.equal(false);
   });
 
-  it('gives the folder of PGlite to one process, of many that find the lock of a dead one', async function () {
-    this.timeout(60_000);
+  it('gives the folder of PGlite to one process, of many that find the lock of a dead one', async () => {
     const parent = mkdtempSync(join(tmpdir(), 'fleet-lock-'));
     const folder = join(parent, 'database');
     // No process has this number.
     writeFileSync(`${folder}.lock`, '4194999');
-    const start = Date.now() + 3000;
+    // They start together, and keep what they have got until all have said.
     const program = `
       const { lockFolder } = await import(${JSON.stringify(join(import.meta.dirname, '../../src/fleet/database.ts'))});
-      await new Promise((resolve) => setTimeout(resolve, ${start} - Date.now() - 2));
-      while (Date.now() < ${start});
+      process.stdout.write('ready');
+      await new Promise((resolve) => process.stdin.once('data', resolve));
       try { await lockFolder(${JSON.stringify(folder)}); process.stdout.write('locked'); }
-      catch (error) { process.stdout.write(error.code); }
-      await new Promise((resolve) => setTimeout(resolve, 1500));`;
+      catch (error) { process.stdout.write(error.code); }`;
+    const children = Array.from({ length: 4 }, () => spawn(process.execPath, ['--input-type=module', '-e', program]));
+    const says = async ({ stdout }: (typeof children)[number]): Promise<string> => {
+      const [said] = (await once(stdout, 'data')) as [Buffer];
+      return said.toString();
+    };
     try {
-      const said = await Promise.all(
-        Array.from({ length: 4 }, async () => {
-          const child = spawn(process.execPath, ['--input-type=module', '-e', program]);
-          const [text] = await Promise.all([child.stdout.toArray(), once(child, 'exit')]);
-          return Buffer.concat(text).toString();
+      expect(await Promise.all(children.map(says))).to.deep.equal(Array.from({ length: 4 }, () => 'ready'));
+      const answers = Promise.all(children.map(says));
+      for (const { stdin } of children) stdin.write('go');
+      const said = await answers;
+      await Promise.all(
+        children.map(async (child) => {
+          const exited = once(child, 'exit');
+          child.stdin.end();
+          await exited;
         }),
       );
       expect(said.toSorted()).to.deep.equal(['config', 'config', 'config', 'locked']);
       expect(readdirSync(parent).toSorted()).to.deep.equal(['database', 'database.lock']);
     } finally {
+      for (const child of children) child.kill();
       rmSync(parent, { recursive: true, force: true });
     }
   });

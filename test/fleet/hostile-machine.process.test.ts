@@ -6,8 +6,7 @@ import { readFleetPolicy } from '../../src/fleet/fleet-policy.ts';
 import { FleetReads } from './api/support/fleet-reads.ts';
 import { MachineLog } from './support/machine-log.ts';
 
-describe('a hostile machine', function () {
-  this.timeout(60_000);
+describe('a hostile machine', () => {
   let fleet: FleetReads;
 
   beforeEach(async () => {

@@ -179,8 +179,7 @@ describe('the routes for machines', () => {
     expect((await ask('PUT', entries('f2', quiet), { body: quiet.body(1), token: other })).status).to.equal(200);
   });
 
-  it('counts what it refuses, too', async function () {
-    this.timeout(60_000);
+  it('counts what it refuses, too', async () => {
     const small = await engine.fleet({ quota: { entriesPerSecond: 1e6, bytesPerSecond: 100_000 } });
     const usual = fleet;
     fleet = small;
@@ -201,8 +200,7 @@ describe('the routes for machines', () => {
     }
   });
 
-  it('withholds evidence where that is configured', async function () {
-    this.timeout(60_000);
+  it('withholds evidence where that is configured', async () => {
     const restricted = await engine.fleet({ readEvidence: 'restricted' });
     const usual = fleet;
     fleet = restricted;

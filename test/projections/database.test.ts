@@ -14,6 +14,17 @@ describe('Database', () => {
     expect(databasePath('/logs/audit')).to.equal('/logs/audit.sqlite');
   });
 
+  it('prepares a statement when it is first used', () => {
+    const database = Database.open(join(directory(), 'audit.sqlite'));
+    const faulty = database.prepare('SELECT one FROM nowhere');
+    expect(() => faulty.get()).to.throw(/no such table/);
+    const hours = database.prepare('SELECT count(*) AS n, $named AS named FROM hours WHERE hour > ?');
+    expect(hours.get({ named: 1 }, 5)).to.include({ n: 0, named: 1 });
+    expect(hours.all({ named: 2 }, 5)).to.have.length(1);
+    expect([...hours.iterate({ named: 3 }, 5)]).to.have.length(1);
+    database.close();
+  });
+
   it('is locked for as long as it is open', () => {
     const path = join(directory(), 'audit.sqlite');
     const first = Database.open(path);

@@ -97,7 +97,7 @@ describe('the shipper', () => {
     await recorder.start();
     await arrived();
     expect(fleet.lines(recorder.log)).to.deep.equal(wholeLog());
-  }).timeout(60_000);
+  });
 
   it('loses and doubles nothing when answers of both sides are cut', async () => {
     recorder.lines = chain(20_000);
@@ -108,7 +108,7 @@ describe('the shipper', () => {
     await arrived();
     expect(fleet.lines(recorder.log)).to.deep.equal(wholeLog());
     expect(fleet.divergences).to.equal(0);
-  }).timeout(60_000);
+  });
 
   it('waits as long as Retry-After says', async () => {
     recorder.lines = chain(5);

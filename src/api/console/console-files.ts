@@ -5,7 +5,7 @@
  * not in the directory does not exist, so no name leads out of it.
  */
 import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile } from '../../async-files.ts';
 import { extname, join } from 'node:path';
 
 /** The content codings of a file (RFC 9110, section 8.4.1), the shortest result first. */

@@ -11,6 +11,7 @@ import { RecorderError } from '../../errors.ts';
 import { ExactJsonError, type JsonValue, parseExact } from '../../json/exact-json.ts';
 import { openNote } from '../../signed-note.ts';
 import { isTimestamp, LONGEST_NAME } from '../request/fields.ts';
+import { whenUsed } from '../../when-used.ts';
 
 const COMMAND_FORM = 'incident-fleet/command/v1';
 
@@ -35,26 +36,26 @@ export interface FleetCommand {
 }
 
 const LONGEST_ID = 128;
-/** A person's name at the fleet: visible, on one line. */
-const PERSON = /^[^\p{Cc}\p{Zl}\p{Zp}]+$/u;
-
-const short = z.string().check(z.regex(/^[\x21-\x7e]+$/), z.maxLength(LONGEST_ID));
-const time = z.string().check(z.refine(isTimestamp));
+const short = () => z.string().check(z.regex(/^[\x21-\x7e]+$/), z.maxLength(LONGEST_ID));
+const time = () => z.string().check(z.refine(isTimestamp));
 
 /** Further members are ignored: what they say is signed, and a later fleet may say more. */
-const schema = z.object({
-  id: short,
-  machine: z.string(),
-  log: z.string(),
-  command: z.string(),
-  body: z.record(z.string(), z.unknown()),
-  expected_version: z.exactOptional(z.int().check(z.minimum(1))),
-  idempotency_key: z.exactOptional(short),
-  by: z.string().check(z.regex(PERSON), z.maxLength(LONGEST_NAME)),
-  role: z.enum(ROLES),
-  issued: time,
-  expires: time,
-});
+const schema = whenUsed(() =>
+  z.object({
+    id: short(),
+    machine: z.string(),
+    log: z.string(),
+    command: z.string(),
+    body: z.record(z.string(), z.unknown()),
+    expected_version: z.exactOptional(z.int().check(z.minimum(1))),
+    idempotency_key: z.exactOptional(short()),
+    // Visible, on one line.
+    by: z.string().check(z.regex(/^[^\p{Cc}\p{Zl}\p{Zp}]+$/u), z.maxLength(LONGEST_NAME)),
+    role: z.enum(ROLES),
+    issued: time(),
+    expires: time(),
+  }),
+);
 
 /**
  * Opens a command.

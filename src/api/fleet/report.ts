@@ -15,22 +15,25 @@ import { admittedIn } from '../middleware/authentication.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
 import { callerOf } from '../request/caller.ts';
 import { filled, LONGEST_NAME, oneOf, textOf } from '../request/fields.ts';
+import { whenUsed } from '../../when-used.ts';
 import { readBody } from '../request/read.ts';
 import { respondIncident } from '../respond.ts';
 
 const REQUIRED = 'class, action, description and dedup_key are required';
 
 /** The body of the fleet's `report`. The source is the fleet. */
-const fleetReportSchema = z.strictObject({
-  class: oneOf(REQUIRED, CLASSES, 'invalid incident class'),
-  /** What it is for: the rule of the class must have it. */
-  action: oneOf(REQUIRED, ACTIONS, 'invalid action'),
-  description: filled(REQUIRED),
-  severity: z.exactOptional(z.enum(SEVERITIES, 'invalid severity')),
-  evidence: reportSchema.shape.evidence,
-  dedup_key: filled(REQUIRED),
-  by: z.exactOptional(textOf('by', LONGEST_NAME)),
-});
+const fleetReportSchema = whenUsed(() =>
+  z.strictObject({
+    class: oneOf(REQUIRED, CLASSES, 'invalid incident class'),
+    /** What it is for: the rule of the class must have it. */
+    action: oneOf(REQUIRED, ACTIONS, 'invalid action'),
+    description: filled(REQUIRED),
+    severity: z.exactOptional(z.enum(SEVERITIES, 'invalid severity')),
+    evidence: reportSchema.shape.evidence,
+    dedup_key: filled(REQUIRED),
+    by: z.exactOptional(textOf('by', LONGEST_NAME)),
+  }),
+);
 
 /** No client can ask for this path: only a command of the fleet does. */
 export const FLEET_REPORT = '/api/v1/fleet/report';

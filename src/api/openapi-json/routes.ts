@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile } from '../../async-files.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
 import { respondJson } from '../respond.ts';

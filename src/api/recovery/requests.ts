@@ -1,6 +1,7 @@
 /** What people send about the recovery of an incident. */
 import * as z from 'zod/mini';
 import { filled, isCount, ofText, once, textOf } from '../request/fields.ts';
+import { whenUsed } from '../../when-used.ts';
 
 export const INCIDENT_REQUIRED = 'incident_id required';
 export const WAIVER_REQUIRED = 'incident_id and reason are required';
@@ -14,19 +15,23 @@ const about = (required: string) => ({
 });
 
 /** The body by which a person says that the machine may be trusted again. */
-export const acknowledgeSchema = z.strictObject(about(INCIDENT_REQUIRED));
+export const acknowledgeSchema = whenUsed(() => z.strictObject(about(INCIDENT_REQUIRED)));
 
 /** The body by which a person has the attestor asked. */
-export const reattestSchema = z.strictObject(about(INCIDENT_REQUIRED));
+export const reattestSchema = whenUsed(() => z.strictObject(about(INCIDENT_REQUIRED)));
 
 /** The body by which a person waives what is missing. */
-export const waiveSchema = z.strictObject({
-  ...about(WAIVER_REQUIRED),
-  reason: filled(WAIVER_REQUIRED).check(z.maxLength(4096, { ...ofText, error: REASON })),
-});
+export const waiveSchema = whenUsed(() =>
+  z.strictObject({
+    ...about(WAIVER_REQUIRED),
+    reason: filled(WAIVER_REQUIRED).check(z.maxLength(4096, { ...ofText, error: REASON })),
+  }),
+);
 
 /** The parameters of the status. */
-export const statusSchema = z.strictObject({
-  incident_id: once('incident_id', (text) => text.trim() !== '', 'incident_id must be an incident'),
-  after: once('after', isCount, 'after must be a whole number, as the link to the next page has it'),
-});
+export const statusSchema = whenUsed(() =>
+  z.strictObject({
+    incident_id: once('incident_id', (text) => text.trim() !== '', 'incident_id must be an incident'),
+    after: once('after', isCount, 'after must be a whole number, as the link to the next page has it'),
+  }),
+);

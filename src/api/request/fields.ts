@@ -6,6 +6,7 @@
  */
 import * as z from 'zod/mini';
 import { CLASSES, SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
+import { whenUsed } from '../../when-used.ts';
 import { parseTimestamp } from './timestamp.ts';
 
 const isBlank = (value: unknown): boolean => typeof value !== 'string' || value.trim() === '';
@@ -63,22 +64,24 @@ export const once = (name: string, isValid: (text: string) => boolean, message: 
   );
 
 /** Which incidents a list or a stream is to show. */
-export const kinds = {
+export const filtersOfKinds = () => ({
   class: anyOf(z.enum(CLASSES, 'invalid class')),
   state: anyOf(z.enum(STATES, 'invalid state')),
   severity: anyOf(z.enum(SEVERITIES, 'invalid severity')),
-};
+});
 
 export const ID_REQUIRED = 'id parameter required';
 
 /** The parameter that names one incident. */
-export const oneId = z.array(filled(ID_REQUIRED), ID_REQUIRED).check(z.length(1, 'id may be given only once'));
+export const oneId = whenUsed(() =>
+  z.array(filled(ID_REQUIRED), ID_REQUIRED).check(z.length(1, 'id may be given only once')),
+);
 
 /** The parameters of a question about one incident. */
-export const idSchema = z.strictObject({ id: oneId });
+export const idSchema = whenUsed(() => z.strictObject({ id: oneId }));
 
 /** Where no parameters are taken. */
-export const nothingSchema = z.strictObject({});
+export const nothingSchema = whenUsed(() => z.strictObject({}));
 
 /** Whether a text is a whole number that a double holds exactly. */
 export const isCount = (text: string): boolean => /^\d{1,15}$/.test(text);

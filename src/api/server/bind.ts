@@ -1,6 +1,6 @@
 import { chmodSync, lstatSync, readFileSync, readlinkSync, unlinkSync } from 'node:fs';
 import type { Server } from 'node:http';
-import { connect } from 'node:net';
+import { connect, isIPv4, isIPv6 } from 'node:net';
 import type { BindAddress, InheritedSocket } from '../../config.ts';
 import { RecorderError } from '../../errors.ts';
 import { isLoopback } from '../../loopback.ts';
@@ -69,17 +69,40 @@ async function listenOn(server: Server, { fd, name, loopbackOnly }: InheritedSoc
   return address;
 }
 
-const listen = (
-  server: Server,
-  options: { host: string; port: number } | { path: string } | { fd: number },
-): Promise<void> =>
+type Place = { readonly host: string; readonly port: number } | { readonly path: string } | { readonly fd: number };
+
+const listen = (server: Server, place: Place): Promise<void> =>
   new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ ...options, backlog: BACKLOG }, () => {
+    server.once('listening', () => {
       server.off('error', reject);
       resolve();
     });
+    if (!listenAtOnce(server, place)) server.listen({ ...place, backlog: BACKLOG });
   });
+
+/**
+ * Listens without `listen`, which loads the modules for clusters and child processes first: a thirtieth of a start.
+ * @returns false where this Node has no such way, or the host is a name
+ */
+function listenAtOnce(server: Server & { _listen2?: SetUpHandle }, place: Place): boolean {
+  if (server._listen2 === undefined) return false;
+  if ('fd' in place) server._listen2(null, null, null, BACKLOG, place.fd);
+  else if ('path' in place) server._listen2(place.path, -1, -1, BACKLOG);
+  else if (isIPv4(place.host)) server._listen2(place.host, place.port, 4, BACKLOG);
+  else if (isIPv6(place.host)) server._listen2(place.host, place.port, 6, BACKLOG);
+  else return false;
+  return true;
+}
+
+/** What `listen` calls in the end. Node keeps its name for those who wrap it. */
+type SetUpHandle = (
+  address: string | null,
+  port: number | null,
+  addressType: 4 | 6 | -1 | null,
+  backlog: number,
+  fd?: number,
+) => void;
 
 function tcpAddressOf(server: Server): BindAddress | undefined {
   const address = server.address();

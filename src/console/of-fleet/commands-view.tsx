@@ -3,11 +3,13 @@ import { SECOND } from '../../clock.ts';
 import type { FleetCommand } from '../fleet-command.ts';
 import { counted, grouped } from '../format.ts';
 import { keyOfIncident } from '../incident-key.ts';
+import type { FleetBulkAct } from '../incidents/send-bulk.ts';
 import { LiveResource, useLiveResource } from '../live-resource.ts';
 import { Machine } from '../parts/machine.tsx';
 import { Ago } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 import { fragmentOf } from '../route.ts';
+import { BulkActDialog } from './bulk-act-dialog.tsx';
 import { ActDialog, type LabelAct } from './by-label-dialog.tsx';
 import { CommandFate } from './command-fate.tsx';
 import { Cell, Columns, FleetPage } from './fleet-page.tsx';
@@ -19,6 +21,12 @@ const commands = new LiveResource<readonly FleetCommand[]>(
 );
 const acts = new LiveResource<readonly LabelAct[]>(
   () => '/api/v1/acts',
+  () => true,
+  2 * SECOND,
+);
+
+const bulkActs = new LiveResource<readonly FleetBulkAct[]>(
+  () => '/api/v1/incidents/bulk',
   () => true,
   2 * SECOND,
 );
@@ -45,6 +53,7 @@ export const CommandsView = () => {
       children={(all) => (
         <>
           <ActsByLabel />
+          <BulkActs />
           <section class="card rows commands-of-fleet" aria-label="Commands">
             <Columns names={['Command', 'Machine', 'Fate', 'By']} />
             {all.length === 0 && <p class="empty muted">Nobody has asked anything of a machine yet.</p>}
@@ -132,6 +141,40 @@ const ActsByLabel = () => {
         ))}
       </ul>
       {open !== undefined && <ActDialog act={open} onClose={() => setOpen(undefined)} />}
+    </section>
+  );
+};
+
+/** What was asked of many incidents at once. */
+const BulkActs = () => {
+  const known = useLiveResource(bulkActs) ?? [];
+  const [open, setOpen] = useState<string>();
+  if (known.length === 0) return null;
+  return (
+    <section class="card" aria-label="On many incidents">
+      <header>
+        <h2>On many incidents</h2>
+      </header>
+      <ul class="acts-by-label">
+        {known.map((one) => (
+          <li key={one.act}>
+            <button type="button" class="link" onClick={() => setOpen(one.act)}>
+              {one.command} {counted(one.count, 'incident')}
+            </button>{' '}
+            <span>
+              {grouped(one.done)} of {grouped(one.count)} done
+              {one.pending > 0 && `, ${grouped(one.pending)} under way`}
+              {one.left > 0 && `, ${grouped(one.left)} not given`}
+              {one.refused > 0 && `, ${grouped(one.refused)} refused`}
+              {one.expired > 0 && `, ${grouped(one.expired)} expired`}
+            </span>{' '}
+            <span class="small muted">
+              by {one.by}, <Ago at={one.at} />
+            </span>
+          </li>
+        ))}
+      </ul>
+      {open !== undefined && <BulkActDialog act={open} onClose={() => setOpen(undefined)} />}
     </section>
   );
 };

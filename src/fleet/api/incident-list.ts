@@ -34,6 +34,8 @@ const FEW = 10_000;
 /** What is common is known for so many milliseconds, of so many filters. */
 const COMMON_FOR = 60 * SECOND;
 const MOST_KNOWN = 1000;
+/** A page that has looked at as many as one query does ends where it is after so many milliseconds. */
+const WALK_WITHIN = 20;
 /** How many are looked at in one query, and for one page. */
 const LOOKED_AT_ONCE = 4000;
 const MOST_LOOKED_AT = 20_000;
@@ -50,6 +52,8 @@ export interface ListedIncident {
   /** How long its document is. */
   readonly bytes: number;
   readonly admitted: boolean;
+  /** How many were looked at for the slice that it is in. */
+  readonly looked: number;
 }
 
 export interface ListPage {
@@ -135,11 +139,11 @@ export class FleetList {
     // The planner must not go through all incidents in their order to find the few.
     const { rows } = await sql<ListedIncident>`
       WITH i AS MATERIALIZED (
-        SELECT machine, log, id, number, created_at, updated_at, class, rank, state, source, assignee,
-          bytes
+        SELECT i.machine, i.log, i.id, i.number, i.created_at, i.updated_at, i.class, i.rank, i.state, i.source, i.assignee,
+          i.bytes
         FROM ${narrow.rows} WHERE ${allOf(conditions)}
       )
-      SELECT i.machine, i.log, i.id, i.number, i.created_at, ${keyOf(key)} AS key, i.bytes, true AS admitted
+      SELECT i.machine, i.log, i.id, i.number, i.created_at, ${keyOf(key)} AS key, i.bytes, true AS admitted, 0 AS looked
       FROM i ORDER BY ${wholeOrder(sort, byNumber)}
       LIMIT ${silencing?.isByWords === true ? FEW + 1 : limit + 1}`.execute(this.#db);
     const kept = silencing === undefined ? rows : await silencing.kept(rows, limit + 1);
@@ -158,15 +162,17 @@ export class FleetList {
     const admitted: ListedIncident[] = [];
     const filters = [...onOthers(query), ...(silencing?.conditions ?? [])];
     const isFiltered = filters.length > 0 || silencing?.isByWords === true;
+    const until = performance.now() + WALK_WITHIN;
     let looked = 0;
     let last: ListedIncident | undefined;
     for await (const rows of this.#slices(query, filters, isFiltered)) {
       const some = rows.filter((row) => row.admitted);
       admitted.push(...(silencing === undefined ? some : await silencing.kept(some, limit + 1 - admitted.length)));
-      looked += rows.length;
+      looked += rows[0]?.looked ?? 0;
       last = rows.at(-1) ?? last;
       if (admitted.length > limit) break;
-      if (looked >= this.#most && last !== undefined) {
+      const isEnough = looked >= this.#most || (looked >= LOOKED_AT_ONCE && performance.now() > until);
+      if (isEnough && last !== undefined) {
         return { incidents: admitted, next: { ...placeOf(last, query, undefined), isHidden: true } };
       }
     }
@@ -181,7 +187,7 @@ export class FleetList {
       for (;;) {
         const { rows } = await walk.slice(after, filters, size).execute(this.#db);
         yield rows;
-        if (rows.length < size) break;
+        if ((rows[0]?.looked ?? 0) < size) break;
         after = placeOf(rows.at(-1)!, query, undefined);
         size = Math.min(2 * size, LOOKED_AT_ONCE);
       }
@@ -306,10 +312,8 @@ function walkOfKinds(query: Query, kinds: Kinds, after: FleetPlace | undefined):
   const { sort = 'severity' } = query;
   const { key, isFalling } = partsOf(sort);
   const isRising = key === 'created' && !isFalling;
-  const branches = branchesOf(kinds);
   const needsAttention = query.attention?.needed === true && isOfRanks(kinds);
-  const narrow = branches === undefined || needsAttention ? onRanks(kinds) : branches;
-  const left = branches === undefined || needsAttention ? onKinds(kinds) : [];
+  const { parts: narrow, left } = needsAttention ? { parts: onRanks(kinds), left: onKinds(kinds) } : branchesOf(kinds);
   return {
     after,
     slice: (place, filters, size) => {
@@ -385,7 +389,10 @@ function walksOfNames(query: Query, key: 'source' | 'assignee', isFalling: boole
           UNION ALL
           SELECT following.name FROM names CROSS JOIN LATERAL (${next(sql`AND ${column} ${compared} names.name`)}) AS following
         )
-        SELECT machine, log, id, number, created_at, key, bytes, admitted FROM (
+        SELECT * FROM (
+          SELECT *, row_number() OVER (ORDER BY key COLLATE "C" ${order}, created_at DESC, machine DESC, id DESC) AS place,
+            count(*) OVER () AS looked
+          FROM (
           SELECT i.machine, i.log, i.id, i.number, i.created_at, i.bytes, ${column} AS key, ${allOf(filters(others))} AS admitted
           FROM names CROSS JOIN LATERAL (
             SELECT ${LISTED} FROM incidents i
@@ -393,8 +400,8 @@ function walksOfNames(query: Query, key: 'source' | 'assignee', isFalling: boole
             ORDER BY i.created_at DESC, i.machine DESC, i.id DESC LIMIT ${size}
           ) AS i
           LIMIT ${size}
-        ) AS i
-        ORDER BY key COLLATE "C" ${order}, created_at DESC, machine DESC, id DESC`;
+          ) AS i
+        ) AS slice WHERE admitted OR place = looked ORDER BY place`;
     },
   };
   if (key === 'source') return [named];
@@ -428,8 +435,9 @@ function sliceOf(
   size: number,
 ): RawBuilder<ListedIncident> {
   return sql<ListedIncident>`
-    SELECT i.machine, i.log, i.id, i.number, i.created_at, ${key} AS key, i.bytes,
-      ${allOf(filters)} AS admitted
-    FROM (SELECT * FROM (${rows}) AS u ORDER BY ${order} LIMIT ${size}) AS i
-    ORDER BY ${order}`;
+    SELECT * FROM (
+      SELECT i.machine, i.log, i.id, i.number, i.created_at, ${key} AS key, i.bytes, ${allOf(filters)} AS admitted,
+        row_number() OVER (ORDER BY ${order}) AS place, count(*) OVER () AS looked
+      FROM (SELECT * FROM (${rows}) AS u ORDER BY ${order} LIMIT ${size}) AS i
+    ) AS slice WHERE admitted OR place = looked ORDER BY place`;
 }

@@ -4,11 +4,13 @@ import { admission } from '../../api/middleware/admission.ts';
 import { FleetAlarms } from '../alarms.ts';
 import { FleetCommands } from '../commands.ts';
 import { LabelActs } from '../label-acts.ts';
+import { bulkRoutes } from './bulk.ts';
 import { byLabelRoutes } from './by-label.ts';
 import { campaignRoutes } from './campaigns.ts';
 import { actingRoutes, commandListRoutes } from './commands.ts';
 import { fleetIncidentRoutes } from './fleet-incidents.ts';
 import { machineListRoutes } from './machines.ts';
+import { machineLogRoutes } from './machine-log.ts';
 import { changesRoutes } from './changes.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { groupRoutes } from './groups.ts';
@@ -16,6 +18,8 @@ import { identityRoutes } from './identity.ts';
 import { incidentRoutes } from './incidents.ts';
 import { KeptSums } from './kept-sums.ts';
 import { postureRoutes } from './posture.ts';
+import { recoveryRoutes } from './recoveries.ts';
+import { releasePreviewRoutes } from './release-preview.ts';
 import { serviceRoutes } from './service.ts';
 import { silenceRoutes } from './silences.ts';
 import { statechartRoutes } from './statecharts.ts';
@@ -38,9 +42,10 @@ export const readRoutes = (dependencies: FleetDependencies): readonly ApiRoute[]
   const own = [
     ...machineListRoutes(dependencies, alarms),
     ...fleetIncidentRoutes(dependencies, alarms, admissions),
-    ...campaignRoutes(dependencies),
+    ...campaignRoutes(dependencies, admissions),
     ...actingRoutes(dependencies, commands, admissions),
     ...commandListRoutes(dependencies, commands),
+    ...bulkRoutes(dependencies, commands, admissions),
     ...byLabelRoutes(dependencies, acts, admissions),
   ];
   const reads = [
@@ -50,7 +55,10 @@ export const readRoutes = (dependencies: FleetDependencies): readonly ApiRoute[]
     ...statisticsRoutes(dependencies, totals, kept),
     ...streamRoutes(dependencies, streams),
     ...statechartRoutes(dependencies),
+    ...releasePreviewRoutes(dependencies),
     ...postureRoutes(dependencies),
+    ...recoveryRoutes(dependencies),
+    ...machineLogRoutes(dependencies),
     ...silenceRoutes(dependencies),
     ...identityRoutes(dependencies),
   ];

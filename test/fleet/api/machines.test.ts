@@ -13,8 +13,7 @@ const PRINCIPALS: Readonly<Record<string, FleetPrincipal>> = {
   'reporters-token': { name: 'rita', roles: ['reporter'], machines: 'any' },
 };
 
-describe('The incidents of several machines', function () {
-  this.timeout(60_000);
+describe('The incidents of several machines', () => {
   const directory = temporaryDirectories();
   let fleet: FleetReads;
   let id: string;
