@@ -155,8 +155,6 @@ describe('a hostile machine', () => {
       ['log.damage_found', { finding: 'x', detail: 'y' }],
     ] as const)
       for (const changed of mutated(data as never)) log.append({ event, data: changed } as never);
-    const nested = '['.repeat(20_000) + ']'.repeat(20_000);
-    entriesOf({ ...plain, report: { ...reported.data.report, evidence: { deep: JSON.parse(nested) } } });
     await fleet.take('hostile', log.lines);
     const refused: string[] = [];
     const read = async (path: string): Promise<void> => {
@@ -197,4 +195,36 @@ describe('a hostile machine', () => {
     expect(refused).to.deep.equal([]);
     expect((await fleet.send('GET', '/api/v1/incidents?machine=good-1')).json).to.have.length(1);
   }).timeout(240_000);
+
+  it('sends nothing that nests deeper than the stack', async () => {
+    const log = new MachineLog('h');
+    log.report({ process: 'deep' });
+    const nested = '['.repeat(100_000) + ']'.repeat(100_000);
+    const lines = log.lines.map((line) => line.replace('"deep"', nested));
+    const error = await fleet.take('hostile', lines).catch((caught: unknown) => caught);
+    expect(error).to.deep.include({ code: 'conflict' });
+  });
+
+  it('does not say what the policy of the others is, nor what is engaged by it', async () => {
+    await fleet.enrol('a-liar', { site: 'berlin' });
+    await fleet.enrol('other', { site: 'berlin' });
+    const set = (machine: string, policy_digest: string, policy_text: string) =>
+      fleet.db.updateTable('machines').set({ policy_digest, policy_text }).where('machine', '=', machine).execute();
+    for (const machine of ['good-1', 'good-2', 'hostile']) await set(machine, 'usual', 'version: 1\n# ours\n');
+    await set('a-liar', 'usual', 'version: 1\n# a lie\n');
+    await set('other', 'its-own', 'version: 1\n# its own\n');
+    const { json } = await fleet.send('GET', '/api/v1/machines/other/policy');
+    expect(json.diff).to.include('-# ours').and.not.include('a lie');
+    await reportedOn('good-1');
+    for (const odd of ['[freeze_agent, 7, {a: 1}]', 'freeze_agent', '{}', '[[freeze_agent]]']) {
+      await set(
+        'good-1',
+        'odd',
+        `version: 9\nrules: { tool_call_burst: { actions: ${odd}, recovery: 5, new: 1 }, x: null }\n`,
+      );
+      const { status, text } = await fleet.send('GET', '/api/v1/containment/by-label?action=freeze_agent&site=berlin');
+      expect(status, text).to.equal(200);
+      expect(text).not.to.include('"a":1');
+    }
+  });
 });

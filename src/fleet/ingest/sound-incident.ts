@@ -4,10 +4,9 @@
  */
 import { SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
 import type { DeliveryRecord } from '../../domain/delivery.ts';
-import type { Incident, IncidentRecord, LatestReport } from '../../domain/incident.ts';
+import type { Incident, LatestReport } from '../../domain/incident.ts';
 import type { IncidentNote } from '../../domain/notes.ts';
 import type { IncidentRecovery } from '../../domain/recovery.ts';
-import { isDeeper, type JsonValue } from '../../json/exact-json.ts';
 
 type Shape = (value: unknown) => boolean;
 
@@ -147,12 +146,7 @@ const isIncident = hasShape<Incident>(INCIDENT, [
   'description',
 ]);
 
-/** Deeper than what recorders take: what nests deeper than the stack can't be written. */
-const DEEPEST = 64;
-
 /** @throws RangeError for what no column can hold, or what a list of all machines would fail on */
-export function requireSound({ incident, snapshot }: IncidentRecord): void {
-  if (isDeeper(incident as unknown as JsonValue, DEEPEST) || isDeeper(snapshot.context as unknown as JsonValue, DEEPEST))
-    throw new RangeError('an incident that nests too deep');
+export function requireSound(incident: Incident): void {
   if (!isIncident(incident)) throw new RangeError('no incident');
 }
