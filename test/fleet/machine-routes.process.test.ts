@@ -393,8 +393,8 @@ describe('the routes for machines', () => {
     const path = entries('k1', log);
     const body = log.body(1);
     const signed = (changes: object = {}, key = privateKey): Record<string, string> => {
-      const request = { method: 'PUT', target: path, time: Date.now(), digest: digestOf(body), ...changes };
-      return { [SIGNATURE_HEADER]: signRequest(request, key) };
+      const asked = { method: 'PUT', target: path, time: Date.now(), digest: digestOf(body), ...changes };
+      return { [SIGNATURE_HEADER]: signRequest(asked, key) };
     };
     const put = async (headers: Record<string, string>, more: object = {}): Promise<Answer> =>
       ask('PUT', path, { body, token, headers, ...more });
