@@ -91,7 +91,6 @@ const COMMIT_HELD_AFTER = 10_000;
 /** What entries have changed, and is not stored yet. */
 interface Changes {
   readonly changes: Map<string, RecordChange>;
-  readonly tally: Tally;
   /** The length of the entries. */
   bytes: number;
 }
@@ -367,7 +366,7 @@ export class Projections {
    */
   catchUp(entries: readonly StoredEntry[], isMoreToCome = false): void {
     if (!this.#drain()) return;
-    if (isMoreToCome) this.#held ??= { changes: new Map(), tally: new Tally(), bytes: 0 };
+    if (isMoreToCome) this.#held ??= { changes: new Map(), bytes: 0 };
     this.#apply(this.#due(entries.map((entry) => ({ entry }))), true, isMoreToCome);
   }
 
@@ -667,18 +666,17 @@ export class Projections {
   }
 
   #applyAll(taken: readonly TakenEntry[], gaps: boolean, isCatchingUp: boolean, isMoreToCome: boolean): void {
-    const made: Changes = this.#held ?? { changes: new Map(), tally: new Tally(), bytes: 0 };
-    const { changes, tally } = made;
+    const made: Changes = this.#held ?? { changes: new Map(), bytes: 0 };
+    const { changes } = made;
     for (const { entry, change } of taken) {
       made.bytes += entry.length;
       if (entry.event === 'log.archived') {
-        this.#store(made);
+        this.#store(changes);
         changes.clear();
-        tally.clear();
         this.#leave(entry.data, entry.timestamp);
         // Those that are read again are followed by others.
         if (isCatchingUp) while (this.#archive.leaveSome(this.#counts));
-      } else if (isAboutIncident(entry)) this.#applyToIncident(entry, change, changes, tally, gaps);
+      } else if (isAboutIncident(entry)) this.#applyToIncident(entry, change, changes, gaps);
       else if (entry.event === 'containment.heard') this.#posture.hear(entry);
       else if (isAboutWebhook(entry)) this.#webhooks.follow(entry);
       else if (entry.event === 'clock.jumped') this.#clockJumps.follow(entry);
@@ -697,12 +695,12 @@ export class Projections {
       return;
     }
     this.#held = undefined;
-    this.#store(made);
+    this.#store(changes);
   }
 
   /** Stores those of too many held incidents that have not changed for the longest time. */
   #storeOldest(made: Changes): void {
-    const { changes, tally } = made;
+    const { changes } = made;
     if (changes.size < MOST_HELD && made.bytes < MOST_HELD_BYTES) return;
     let surplus = Math.ceil(changes.size * STORED_PART);
     made.bytes *= 1 - STORED_PART;
@@ -712,15 +710,16 @@ export class Projections {
       oldest.set(id, change);
       changes.delete(id);
     }
-    this.#store({ changes: oldest, tally, bytes: 0 });
-    tally.clear();
+    this.#store(oldest);
   }
 
-  #store({ changes, tally }: Changes): void {
+  #store(changes: ReadonlyMap<string, RecordChange>): void {
     if (this.#snapshots.areOpen) {
       for (const { before } of changes.values()) if (before !== undefined) this.#snapshots.keep(before);
     }
     for (const document of this.#incidents.store(changes.values())) this.#latest.set(document.id, document);
+    const tally = new Tally();
+    for (const { before, now } of changes.values()) tally.follow(now, before);
     this.statistics.add(tally);
     this.#posture.store(changes.values());
     this.activity.add(changes.values());
@@ -746,7 +745,7 @@ export class Projections {
     const { seq, hash, end, gaps } = this.#position;
     const held = this.#held;
     this.#held = undefined;
-    if (held !== undefined) this.#store(held);
+    if (held !== undefined) this.#store(held.changes);
     this.#posture.settle();
     this.#reports.settle();
     this.#move.run(seq, hash, end, Number(gaps));
@@ -773,7 +772,6 @@ export class Projections {
     entry: IncidentEntry & StoredEntry,
     change: RecordChange | undefined,
     changes: Map<string, RecordChange>,
-    tally: Tally,
     gaps: boolean,
   ): void {
     const { incident: id } = entry.data;
@@ -791,7 +789,6 @@ export class Projections {
     // In the order of their latest changes.
     if (known !== undefined) changes.delete(id);
     changes.set(id, { before: first, now });
-    tally.follow(now, before);
     this.#posture.follow(entry, now, before);
     this.#snoozes.follow(entry, now, before);
     if (before === undefined && entry.event !== 'incident.reported') this.#places.adopt(now.seq, id);

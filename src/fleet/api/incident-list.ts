@@ -31,9 +31,13 @@ import type { Silencing } from './silencing.ts';
 
 /** With so many incidents or fewer they are gathered. */
 const FEW = 10_000;
+/** Those that words find are read one by one, and more of them take longer than to look at the first of the list. */
+const FEW_FOUND = 3000;
 /** What is common is known for so many milliseconds, of so many filters. */
 const COMMON_FOR = 60 * SECOND;
 const MOST_KNOWN = 1000;
+/** A page ends at a size in bytes, and seldom has more incidents than this. */
+const USUAL_PAGE = 400;
 /** A page that has looked at as many as one query does ends where it is after so many milliseconds. */
 const WALK_WITHIN = 20;
 /** How many are looked at in one query, and for one page. */
@@ -106,16 +110,17 @@ export class FleetList {
     return undefined;
   }
 
-  async #isRare({ counted }: Narrow): Promise<boolean> {
+  async #isRare({ counted, most = Infinity }: Narrow): Promise<boolean> {
+    const few = Math.min(this.#few, most);
     const query = sql<{ count: number }>`
-      SELECT count(*) AS count FROM (SELECT 1 FROM ${counted} LIMIT ${sql.lit(this.#few + 1)}) AS few`;
+      SELECT count(*) AS count FROM (SELECT 1 FROM ${counted} LIMIT ${sql.lit(few + 1)}) AS few`;
     const { sql: text, parameters } = query.compile(this.#db);
     const key = JSON.stringify([text, parameters]);
     const now = performance.now();
     // What was common a moment ago is. What was rare may be common now, and would cost more than to count it.
     if ((this.#common.get(key) ?? 0) > now) return false;
     const { rows } = await query.execute(this.#db);
-    if (Number(rows[0]?.count) <= this.#few) return true;
+    if (Number(rows[0]?.count) <= few) return true;
     if (this.#common.size >= MOST_KNOWN) this.#common.clear();
     this.#common.set(key, now + COMMON_FOR);
     return false;
@@ -163,14 +168,16 @@ export class FleetList {
     const filters = [...onOthers(query), ...(silencing?.conditions ?? [])];
     const isFiltered = filters.length > 0 || silencing?.isByWords === true;
     const until = performance.now() + WALK_WITHIN;
-    let looked = 0;
+    let [looked, counted, bytes] = [0, 0, 0];
     let last: ListedIncident | undefined;
     for await (const rows of this.#slices(query, filters, isFiltered)) {
       const some = rows.filter((row) => row.admitted);
       admitted.push(...(silencing === undefined ? some : await silencing.kept(some, limit + 1 - admitted.length)));
       looked += rows[0]?.looked ?? 0;
       last = rows.at(-1) ?? last;
-      if (admitted.length > limit) break;
+      bytes += admitted.slice(counted).reduce((sum, one) => sum + one.bytes, 0);
+      counted = admitted.length;
+      if (admitted.length > limit || bytes > MAX_PAGE_BYTES) break;
       const isEnough = looked >= this.#most || (looked >= LOOKED_AT_ONCE && performance.now() > until);
       if (isEnough && last !== undefined) {
         return { incidents: admitted, next: { ...placeOf(last, query, undefined), isHidden: true } };
@@ -181,7 +188,8 @@ export class FleetList {
 
   /** What lies behind the place of a query in the order of its list, a slice after the other. */
   async *#slices(query: Query, filters: readonly Condition[], isFiltered: boolean): AsyncGenerator<ListedIncident[]> {
-    let size = Math.min(LOOKED_AT_ONCE, isFiltered ? 2 * query.limit + 1 : query.limit + 1);
+    const wanted = Math.min(query.limit, USUAL_PAGE);
+    let size = Math.min(LOOKED_AT_ONCE, isFiltered ? 2 * wanted + 1 : wanted + 1);
     for (const walk of walksOf(query)) {
       let { after } = walk;
       for (;;) {
@@ -232,6 +240,8 @@ const MOST_GATHERED = 64;
 interface Narrow {
   /** Where they are counted, with their condition. */
   readonly counted: RawBuilder<unknown>;
+  /** With how many of them they are few; each is looked up by itself. */
+  readonly most?: number;
   /** Where they are read, as rows `i`, and their condition where these are more. */
   readonly rows: RawBuilder<unknown>;
   readonly condition?: Condition;
@@ -246,6 +256,7 @@ const onColumns = (condition: Condition): Narrow => ({
 const onWords = (search: string): Narrow => ({
   counted: sql`words w WHERE w.search @@ ${search}::tsquery`,
   rows: foundBy(search),
+  most: FEW_FOUND,
 });
 
 /** What may leave few incidents, that which an index answers fastest first. */
@@ -379,10 +390,15 @@ function walksOfNames(query: Query, key: 'source' | 'assignee', isFalling: boole
         SELECT ${column} AS name FROM incidents i WHERE i.current AND ${column} IS NOT NULL ${behindOf}
         ORDER BY ${column} ${order} LIMIT 1`;
       const first = from === undefined ? sql`(${next(sql``)})` : sql`SELECT ${from}::text COLLATE "C" AS name`;
-      const tail = (name: RawBuilder<unknown>) =>
+      // The name of the place goes on behind it, the others begin: each is a part of the index.
+      const part = (condition: Condition) => sql`(
+            SELECT ${LISTED} FROM incidents i WHERE i.current AND ${column} = names.name AND ${condition}
+            ORDER BY i.created_at DESC, i.machine DESC, i.id DESC LIMIT ${size})`;
+      const parts =
         place === undefined
-          ? sql``
-          : sql`AND (${name} <> ${place.key} OR (i.created_at, i.machine, i.id) < (${time(place.at)}, ${place.machine}, ${place.id}))`;
+          ? part(sql`true`)
+          : sql`${part(sql`names.name = ${place.key} AND ${tailBehind(place, false)}`)}
+            UNION ALL ${part(sql`names.name <> ${place.key}`)}`;
       return sql<ListedIncident>`
         WITH RECURSIVE names AS (
           ${first}
@@ -394,11 +410,7 @@ function walksOfNames(query: Query, key: 'source' | 'assignee', isFalling: boole
             count(*) OVER () AS looked
           FROM (
           SELECT i.machine, i.log, i.id, i.number, i.created_at, i.bytes, ${column} AS key, ${allOf(filters(others))} AS admitted
-          FROM names CROSS JOIN LATERAL (
-            SELECT ${LISTED} FROM incidents i
-            WHERE i.current AND ${column} = names.name ${tail(sql`names.name`)}
-            ORDER BY i.created_at DESC, i.machine DESC, i.id DESC LIMIT ${size}
-          ) AS i
+          FROM names CROSS JOIN LATERAL (${parts}) AS i
           LIMIT ${size}
           ) AS i
         ) AS slice WHERE admitted OR place = looked ORDER BY place`;
