@@ -7,8 +7,7 @@ import { accessInFleet, Notary } from './support/notary.ts';
 import { type RunningService, ROOT, runningServices, ServiceHome, TOKEN } from './support/running-service.ts';
 import { temporaryDirectories } from './support/temporary-directory.ts';
 
-describe('a recorder in a fleet', function () {
-  this.timeout(60_000);
+describe('a recorder in a fleet', () => {
   const directory = temporaryDirectories();
   const start = runningServices();
   /** As on a host without writable and executable memory. */

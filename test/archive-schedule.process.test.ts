@@ -10,8 +10,7 @@ import { temporaryDirectories } from './support/temporary-directory.ts';
 
 const REPORT = { class: 'forbidden_airlock_request', source: 'airlock', description: 'old'.repeat(500) } as const;
 
-describe('a policy with archive_after', function () {
-  this.timeout(60_000);
+describe('a policy with archive_after', () => {
   const directory = temporaryDirectories();
   const start = runningServices();
 

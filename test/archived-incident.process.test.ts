@@ -9,8 +9,7 @@ import { temporaryDirectories } from './support/temporary-directory.ts';
 
 const REPORT = { class: 'forbidden_airlock_request', source: 'airlock', description: 'old'.repeat(500) } as const;
 
-describe('an incident that was archived', function () {
-  this.timeout(60_000);
+describe('an incident that was archived', () => {
   const directory = temporaryDirectories();
   const start = runningServices();
 

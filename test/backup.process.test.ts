@@ -21,7 +21,6 @@ const REPORT = { class: 'tool_call_burst', source: 'tool-firewall', description:
 const OTHER_KEY = 'f'.repeat(32);
 
 describe('incident-recorder backup and restore', function () {
-  this.timeout(60_000);
   const directory = temporaryDirectories();
   const start = runningServices();
   const env = { AUDIT_SEGMENT_BYTES: '20000' };

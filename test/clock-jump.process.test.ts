@@ -36,8 +36,7 @@ class SettableService extends ServiceClient {
   }
 }
 
-describe('a clock that jumps', function () {
-  this.timeout(30_000);
+describe('a clock that jumps', () => {
   const directory = temporaryDirectories();
 
   it('is recorded while it runs and at a start, and times around it are marked', async () => {

@@ -76,7 +76,7 @@ describe('a service whose output nobody reads', () => {
         expect((await service.report()).status).to.equal(201);
         const { code, took } = await service.stop();
         expect(code).to.equal(0);
-        expect(took).to.be.below(2 * SECOND);
+        expect(took).to.be.below(8 * SECOND);
         if (!isBoth && what.includes('disk')) expect(await said).to.include('no space is left where it goes (ENOSPC)');
         await home.expectSound();
       });
@@ -93,7 +93,7 @@ describe('a service whose output nobody reads', () => {
         services.push(service);
         await wait(after);
         const { took } = await service.stop();
-        expect(took).to.be.below(2 * SECOND);
+        expect(took).to.be.below(8 * SECOND);
       }
     }
   });
@@ -126,7 +126,7 @@ describe('a service whose output nobody reads', () => {
       const begun = performance.now();
       const [code] = await once(child, 'exit');
       expect(code).to.equal(78);
-      expect(performance.now() - begun).to.be.below(5 * SECOND);
+      expect(performance.now() - begun).to.be.below(20 * SECOND);
     }
   });
 });

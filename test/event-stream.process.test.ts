@@ -4,8 +4,7 @@ import { EventReader } from './support/event-reader.ts';
 import { type RunningService, ROOT, runningServices, ServiceHome } from './support/running-service.ts';
 import { temporaryDirectories } from './support/temporary-directory.ts';
 
-describe('the event stream of the service', function () {
-  this.timeout(60_000);
+describe('the event stream of the service', () => {
   const directory = temporaryDirectories();
   const start = runningServices();
   /** As on a host without writable and executable memory. */

@@ -48,7 +48,6 @@ const OTHERS = [
 const text = (...incidents: readonly object[]): string => incidents.map((one) => `${JSON.stringify(one)}\n`).join('');
 
 describe('incident-recorder import', function () {
-  this.timeout(60_000);
   const directory = temporaryDirectories();
   const start = runningServices();
 

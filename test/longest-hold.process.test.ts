@@ -48,7 +48,6 @@ function listOf(item: string): string {
 }
 
 describe('one request', function () {
-  this.timeout(120_000);
   // Other tests run at the same time, and processor time grows where two share a core.
   this.retries(2);
   const directory = temporaryDirectories();

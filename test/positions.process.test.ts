@@ -25,8 +25,7 @@ const SWAPS = {
   },
 } as const;
 
-describe('positions of readers', function () {
-  this.timeout(60_000);
+describe('positions of readers', () => {
   const directory = temporaryDirectories();
   const start = runningServices();
 

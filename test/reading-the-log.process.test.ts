@@ -12,8 +12,7 @@ import { temporaryDirectories } from './support/temporary-directory.ts';
 
 const QUIET = { class: 'forbidden_airlock_request', source: 'a-new-source', description: 'while the log is read' };
 
-describe('a service that reads a long log without a database', function () {
-  this.timeout(120_000);
+describe('a service that reads a long log without a database', () => {
   const directory = temporaryDirectories();
   const start = runningServices();
   let original: ServiceHome;

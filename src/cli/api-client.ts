@@ -15,6 +15,8 @@ const USUAL_TOKENS = ['/run/secure-ai/service-token', 'var/service-token'];
 export interface ApiOptions {
   readonly url?: string;
   readonly tokenFile?: string;
+  /** The file with the certificates that the fleet's has to come from. */
+  readonly ca?: string;
   /** Whether the recorder has to prove itself; without a token that can be read it is not asked to. */
   readonly prove?: boolean;
   readonly json?: true;
@@ -28,6 +30,7 @@ export const withApiClient = (command: Command): Command =>
   withJson(command)
     .option('--url <url>', 'the recorder: http://host:port or unix:/path; or a fleet: https://host:port')
     .option('--token-file <file>', 'the file that holds the service token')
+    .option('--ca <file>', 'certificates that the one of the fleet has to come from, instead of those of the system')
     .option('--no-prove', 'believe a recorder that has not proved itself, e.g. through a tunnel, and send it the token')
     .option('--machine <name...>', 'at a fleet: these machines')
     .option('--label <name=value...>', 'at a fleet: the machines with these labels, e.g. site=berlin');
@@ -59,7 +62,7 @@ export class ApiClient {
   total: number | undefined;
 
   /** @throws UsageError for a URL that is neither `http://host:port` nor `unix:/path` */
-  constructor({ url, tokenFile, prove = true, machine = [], label = [] }: ApiOptions) {
+  constructor({ url, tokenFile, ca, prove = true, machine = [], label = [] }: ApiOptions) {
     this.#machines = machine;
     this.#labels = label.map(labelOf);
     const { env } = process;
@@ -77,6 +80,7 @@ export class ApiClient {
         tokenPath: this.#tokenPath,
         prove: proves,
         mayBeFleet: true,
+        caPath: ca ?? (env.INCIDENT_RECORDER_CA_PATH || undefined),
       });
     } catch (error) {
       throw new UsageError((error as Error).message);
@@ -151,7 +155,17 @@ export class ApiClient {
   async command<Body>(
     path: string,
     body: object | string | Buffer,
-    headers: ClientRequest['headers'] = {},
+    headers: NonNullable<ClientRequest['headers']> = {},
+  ): Promise<Body> {
+    const waits = this.#machines.length === 0 ? headers : { prefer: `wait=${WAITS}`, ...headers };
+    const answer = await this.#command<Body>(path, this.#ofMachine(body), waits);
+    return fateOf(answer) ?? answer;
+  }
+
+  async #command<Body>(
+    path: string,
+    body: object | string | Buffer,
+    headers: NonNullable<ClientRequest['headers']>,
   ): Promise<Body> {
     if (this.#tokenPath === undefined) {
       throw new UsageError('no token: name its file with --token-file or INCIDENT_RECORDER_TOKEN_PATH');
@@ -160,13 +174,34 @@ export class ApiClient {
     const asked = {
       method: 'POST',
       path,
-      body: this.#ofMachine(body),
-      headers: this.#machines.length === 0 ? headers : { prefer: `wait=${WAITS}`, ...headers },
+      body,
+      headers,
       authorized: true,
       timeout: MINUTE,
     } as const;
-    const answer = JSON.parse(accepted(await this.#connection.send(asked)).text) as Body;
-    return fateOf(answer) ?? answer;
+    return JSON.parse(accepted(await this.#connection.send(asked)).text) as Body;
+  }
+
+  /** The machines and labels that were given, as members of a filter; empty at a recorder. */
+  get scope(): Readonly<Record<string, string | readonly string[]>> {
+    return {
+      ...(this.#machines.length > 0 && { machine: this.#machines }),
+      ...Object.fromEntries(this.#labels.map(([name, value]) => [name === 'site' ? name : `label.${name}`, value])),
+    };
+  }
+
+  /** Whether it is about machines of a fleet. */
+  get isOfFleet(): boolean {
+    return this.#machines.length > 0 || this.#labels.length > 0;
+  }
+
+  /**
+   * Sends a command about the machines that were given, which its body names itself, and waits for them a while.
+   * @throws Refused, NotReachable, UsageError
+   */
+  commandAll<Body>(path: string, body: object): Promise<Body> {
+    const headers = this.isOfFleet ? { prefer: `wait=${WAITS}` } : {};
+    return this.#command<Body>(path, body, headers);
   }
 
   /** The body of a command with the machine that it is for. @throws UsageError when that is not one machine */

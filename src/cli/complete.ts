@@ -63,8 +63,8 @@ const STATES_FOR: Readonly<Record<string, readonly State[]>> = {
  */
 async function incidents(words: readonly string[]): Promise<readonly Offer[]> {
   const valueOf = (name: string): string | undefined => words[words.indexOf(name) + 1 || words.length];
-  const [url, tokenFile] = [valueOf('--url'), valueOf('--token-file')];
-  const options: ApiOptions = { ...(url && { url }), ...(tokenFile && { tokenFile }) };
+  const [url, tokenFile, ca] = [valueOf('--url'), valueOf('--token-file'), valueOf('--ca')];
+  const options: ApiOptions = { ...(url && { url }), ...(tokenFile && { tokenFile }), ...(ca && { ca }) };
   try {
     const api = new ApiClient(options);
     if (words[0] === 'recovery') return await waiting(api);

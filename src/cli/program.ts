@@ -12,6 +12,7 @@ export const ENVIRONMENT = [
     'the file of the service token, when --token-file does not say; else SERVICE_TOKEN_PATH, ' +
       'else /run/secure-ai/service-token or var/service-token, whichever is there',
   ],
+  ['INCIDENT_RECORDER_CA_PATH', 'the certificates that the one of a fleet has to come from, when --ca does not say'],
   ['AUDIT_HMAC_KEY_PATH', 'the audit key for verify, when --key does not say'],
   ['ALLOW_NON_LOOPBACK', '1 when a policy that is checked may have targets on other machines'],
   ['NO_COLOR', 'no colour, also on a terminal'],

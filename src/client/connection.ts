@@ -3,6 +3,7 @@
  * (`ProvingAgent`). Connections are reused. An idle connection does not keep the process alive.
  */
 import type { Agent as HttpAgent, IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { Impostor, NotReachable } from './errors.ts';
 import { type Endpoint, type ProvedRequestOptions, ProvingAgent } from './proving-agent.ts';
@@ -20,7 +21,7 @@ const DEFAULT_URL = 'http://127.0.0.1:8515';
 const LONGEST_RESPONSE = 16 * 1024 * 1024;
 
 export interface ConnectionOptions {
-  /** `http://host:port`, or `unix:/path` of its socket. */
+  /** `http://host:port`, or `unix:/path` of its socket; of a fleet `https://host:port`. */
   readonly url?: string | undefined;
   /** The file with the service token. It is read for each request that needs the token, because it may be replaced. */
   readonly tokenPath?: string | undefined;
@@ -31,6 +32,8 @@ export interface ConnectionOptions {
   readonly prove?: boolean | undefined;
   /** Whether `https://host` is taken as well: a fleet, which its certificate proves. A recorder has no TLS. */
   readonly mayBeFleet?: boolean;
+  /** A file with certificates (PEM) that the fleet's has to come from, instead of those of the system: then it is a fleet. */
+  readonly caPath?: string | undefined;
 }
 
 export interface ClientRequest {
@@ -63,16 +66,21 @@ export class Connection {
   readonly #proves: boolean;
   readonly #agent: HttpAgent;
 
-  /** @throws TypeError for a URL of another form */
-  constructor({ url = DEFAULT_URL, tokenPath, prove = true, mayBeFleet = false }: ConnectionOptions = {}) {
+  /** @throws TypeError for a URL of another form; the error of reading `caPath` */
+  constructor({ url = DEFAULT_URL, tokenPath, prove = true, mayBeFleet = false, caPath }: ConnectionOptions = {}) {
     this.url = url;
-    this.#endpoint = endpointOf(url, mayBeFleet);
+    this.#endpoint = endpointOf(url, mayBeFleet || caPath !== undefined);
     this.#tokenPath = tokenPath;
     const isSecure = 'secure' in this.#endpoint;
     this.#host = isSecure ? new URL(url).host : 'localhost';
     this.#proves = isSecure ? tokenPath !== undefined : prove;
     this.#agent = isSecure
-      ? new (secureHttp().Agent)({ keepAlive: true })
+      ? new (secureHttp().Agent)({
+          keepAlive: true,
+          // An environment that turns the check off for the whole process must not give the token to whoever answers.
+          rejectUnauthorized: true,
+          ...(caPath === undefined ? {} : { ca: readFileSync(caPath) }),
+        })
       : prove
         ? new ProvingAgent({
             url,

@@ -30,6 +30,8 @@ export interface FleetConfig {
   readonly quota: Quota;
   /** After how many milliseconds without a word a machine is silent. */
   readonly silentAfter: number;
+  /** Whether the database must have a synchronous standby. */
+  readonly needsStandby?: boolean;
   readonly logLevel: string;
 }
 
@@ -107,6 +109,7 @@ export function readFleetConfig(env: Environment, directory: string): FleetConfi
       bytesPerSecond: count('FLEET_MACHINE_BYTES_PER_SECOND', 8 * 1024 * 1024, 1e12),
     },
     silentAfter: count('FLEET_SILENT_AFTER_SECONDS', 300, 1e9) * 1000,
+    needsStandby: choice('FLEET_REQUIRE_STANDBY', '0', ['0', '1']) === '1',
     logLevel: choice('LOG_LEVEL', 'info', LOG_LEVELS),
   };
   if (faults.length > 0) throw new RecorderError('config', faults.join('\n'), { fields: { faults } });

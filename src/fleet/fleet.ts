@@ -19,12 +19,15 @@ import { Campaigns } from './campaigns.ts';
 import { FleetCommands } from './commands.ts';
 import type { FleetConfig } from './config.ts';
 import { type FleetDatabase, openDatabase } from './database.ts';
+import { durabilityWarnings } from './durability.ts';
 import { Enrolment } from './enrolment.ts';
 import { readFleetPolicy } from './fleet-policy.ts';
 import { Ingest } from './ingest/ingest.ts';
 import { LabelActs } from './label-acts.ts';
+import { ReleaseActs } from './release-acts.ts';
 import { machineRoutes } from './machine-routes.ts';
 import { layoutOf, migrate, requireLayout } from './migrations.ts';
+import { Sums } from './read-models/sums.ts';
 import { Quotas } from './quotas.ts';
 import { Seal } from './sealed.ts';
 import { startWatch } from './watch.ts';
@@ -139,17 +142,19 @@ export async function startFleet(
     const alarms = new FleetAlarms({ db, clock, silentAfter, log });
     const commands = new FleetCommands({ db, signer, clock });
     const acts = new LabelActs({ db, commands, silentAfter });
+    const releases = new ReleaseActs({ db, commands, silentAfter });
     const campaigns = new Campaigns({ db, clock, policy: () => policy, log });
     const console = new ConsoleFiles(BUILT_CONSOLE);
     const shared = { db, access, signer, clock, log, readAccess, readEvidence, silentAfter };
-    const app = createFleetApp({ ...shared, alarms, commands, acts, console }, [
+    const app = createFleetApp({ ...shared, alarms, commands, acts, releases, console }, [
       ...machineRoutes({ db, clock, ingest, enrolment, quotas }),
-      ...stateRoutes(db, signer),
+      ...stateRoutes(db, signer, config),
     ]);
     const server = serverFor(config);
     server.on('request', (request, response) => void app.callback()(request, response));
     const address = await listen(server, config);
-    const watch = startWatch({ alarms, campaigns, acts, log });
+    for (const warning of await durabilityWarnings(db, config.needsStandby === true)) log.warn({}, warning);
+    const watch = startWatch({ alarms, campaigns, acts: [acts, releases], sums: new Sums({ db, clock }), log });
     return {
       ...core,
       address,
@@ -172,7 +177,11 @@ export async function startFleet(
 }
 
 /** For whoever watches the process: whether it lives, and whether it has its database. */
-const stateRoutes = (db: FleetDatabase, { name: fleet }: Signer): readonly ApiRoute[] => [
+const stateRoutes = (
+  db: FleetDatabase,
+  { name: fleet }: Signer,
+  { needsStandby = false }: Pick<FleetConfig, 'needsStandby'>,
+): readonly ApiRoute[] => [
   { method: 'GET', path: '/livez', handle: (ctx) => respondJson(ctx, 200, '{"status":"ok"}') },
   {
     method: 'GET',
@@ -180,7 +189,9 @@ const stateRoutes = (db: FleetDatabase, { name: fleet }: Signer): readonly ApiRo
     handle: async (ctx) => {
       try {
         const layout = await layoutOf(db);
-        respondJson(ctx, 200, JSON.stringify({ status: 'ok', fleet, version: VERSION, database: { layout } }));
+        const warnings = await durabilityWarnings(db, needsStandby);
+        const health = { status: 'ok', warnings, fleet, version: VERSION, database: { layout } };
+        respondJson(ctx, 200, JSON.stringify(health));
       } catch {
         const reasons = ['the database is not reachable'];
         const health = { status: 'degraded', reasons, fleet, version: VERSION, database: 'not reachable' };

@@ -4,11 +4,10 @@
  * While the projections are behind the log, an incident that was recorded may be missing from them. Reads then answer
  * `log_unavailable`, never "not found".
  */
-import { type CommandName, COMMANDS, recoveryRolesOf } from '../../machines/commands.ts';
-import { asksRecovery, type Decision, decide, transitionsIn } from '../../machines/decision.ts';
-import type { SNOOZE_EVENTS } from '../../machines/incident.ts';
+import type { CommandName } from '../../machines/commands.ts';
+import { transitionsIn } from '../../machines/decision.ts';
 import type { NextTransition } from '../../machines/transitions.ts';
-import type { ContainmentAction, Role, State } from '../../machines/vocabulary.ts';
+import type { ContainmentAction, State } from '../../machines/vocabulary.ts';
 import { firstSeqOf, goneTo, shortIdentity } from '../audit/log-position.ts';
 import { readEntriesAt, type Turn } from '../audit/log-reader.ts';
 import type { ReadableLog } from '../audit/log.ts';
@@ -21,18 +20,7 @@ import type { IncidentDocument } from '../domain/document.ts';
 import type { IncidentKind } from '../projections/incidents.ts';
 import type { Projections } from '../projections/projections.ts';
 import type { SimilarIncident } from '../query/similar-evidence.ts';
-
-type SnoozeEvent = (typeof SNOOZE_EVENTS)[number];
-
-const isCommand = (type: CommandName | SnoozeEvent): type is CommandName =>
-  (COMMANDS as readonly string[]).includes(type);
-
-/** What would become of a command. */
-export interface Foreseen {
-  readonly kind: Decision['kind'];
-  /** The roles that the incident asks for, one of them, where its rule asks for a recovery. */
-  readonly needs?: readonly Role[];
-}
+import { type Foreseen, foreseen, type SnoozeEvent } from './foreseen.ts';
 
 export interface HistoryPage {
   /** Lines of the audit log in UTF-8, oldest first. */
@@ -140,9 +128,7 @@ export class IncidentReads {
   /** What an incident's statechart says to a command or a snooze now; undefined when the incident is not on record. */
   wouldDo(id: string, type: CommandName | SnoozeEvent): Foreseen | undefined {
     const situation = this.#projections.incidents.situation(id);
-    if (situation === undefined) return undefined;
-    const needs = isCommand(type) && asksRecovery(situation.context) ? recoveryRolesOf(type) : undefined;
-    return { kind: decide(situation, { type }).kind, ...(needs !== undefined && { needs }) };
+    return situation === undefined ? undefined : foreseen(situation, type);
   }
 
   /** Which log a list was read from whose newest incident was `head`: its identity, and the end of that incident's. */

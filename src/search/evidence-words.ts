@@ -55,21 +55,35 @@ export interface EvidenceWords {
 
 /** What the index holds of the evidence of one report. */
 export function evidenceWords(evidence: JsonObject): EvidenceWords {
-  const { values, more } = valuesIn(evidence);
-  let isCut = more;
+  let count = 0;
   let words = '';
   let marks = '';
-  for (const { path, value } of values) {
+  // Like `valuesIn`, for every report: so it makes no objects.
+  /** @returns whether there was room for all of it */
+  const take = (value: JsonValue, path: string): boolean => {
+    if (typeof value === 'object' && value !== null) {
+      if (Array.isArray(value)) {
+        for (let at = 0; at < value.length; at++) if (!take(value[at] as JsonValue, path)) return false;
+        return true;
+      }
+      for (const key of Object.keys(value)) {
+        if (!take((value as JsonObject)[key]!, path === '' ? key : `${path}.${key}`)) return false;
+      }
+      return true;
+    }
+    if (count === MOST_VALUES) return false;
+    count += 1;
     const shown = typeof value === 'string' ? value : String(value);
     const room = MOST_CHARACTERS - words.length;
     if (shown.length >= room) {
-      isCut = true;
       words += ` ${shown.slice(0, room)}`;
-      break;
+      return false;
     }
     words += ` ${shown}`;
-    if (path.length + shown.length <= LONGEST_TERM) marks += ` ${pairMark(path, shown)}`;
-  }
+    if (path.length + shown.length <= LONGEST_TERM) marks += ` ${markOfPath(path)}${exactly(shown)}`;
+    return true;
+  };
+  const isCut = !take(evidence, '');
   return { words: indexedWords(words), marks, isCut };
 }
 

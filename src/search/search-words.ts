@@ -75,7 +75,7 @@ export function indexedWords(text: string): string {
     while (begin > taken && isOfWord(text.charCodeAt(begin - 1))) begin--;
     let end = found.index + 1;
     while (end < text.length && isOfWord(text.charCodeAt(end))) end++;
-    words += `${text.slice(taken, begin)} ${wordsIn(text.slice(begin, end))} `;
+    words += `${text.slice(taken, begin)} ${wordsOfRun(text.slice(begin, end))} `;
     taken = end;
     BEYOND_ASCII.lastIndex = end;
   }
@@ -83,6 +83,22 @@ export function indexedWords(text: string): string {
 }
 
 const BEYOND_ASCII = /[\u0080-\uffff]/g;
+
+/** The same words come again and again, and to fold one takes as long as to index ten. */
+const MOST_RUNS_KEPT = 512;
+const LONGEST_RUN_KEPT = 32;
+const knownRuns = new Map<string, string>();
+
+/** The words of a text without ASCII signs. */
+function wordsOfRun(text: string): string {
+  if (text.length > LONGEST_RUN_KEPT) return wordsIn(text);
+  const known = knownRuns.get(text);
+  if (known !== undefined) return known;
+  const words = wordsIn(text);
+  if (knownRuns.size === MOST_RUNS_KEPT) knownRuns.clear();
+  knownRuns.set(text, words);
+  return words;
+}
 
 /** Whether a character is a letter or a digit of ASCII, or beyond ASCII. */
 const isOfWord = (code: number): boolean =>

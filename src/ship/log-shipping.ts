@@ -309,12 +309,16 @@ export class LogShipping {
   async #answerOf<Answer>(side: 'fleet' | 'recorder', answer: Promise<Answer>): Promise<Answer> {
     const { say, onReached, slow = SLOW, bandwidth } = this.#options;
     const patience = side === 'fleet' && bandwidth !== undefined ? slow + SECONDS_A_BATCH * SECOND : slow;
+    let isLate = false;
     const timer = setTimeout(() => {
+      isLate = true;
       onReached(side, false);
       say('warn', `the ${side} has not answered yet`, { after_ms: patience });
     }, patience);
     try {
-      return await answer;
+      const it = await answer;
+      if (isLate) onReached(side, true);
+      return it;
     } finally {
       clearTimeout(timer);
     }

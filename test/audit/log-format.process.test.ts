@@ -30,8 +30,7 @@ const STARTED_WITHOUT_FORMAT = entry('service.started', {
   checkpoint: 'present',
 });
 
-describe('a log of a newer version', function () {
-  this.timeout(60_000);
+describe('a log of a newer version', () => {
   const directory = temporaryDirectories();
   const start = runningServices();
 

@@ -85,8 +85,7 @@ describe('an evidence bundle', () => {
   });
 
   for (const withKey of [true, false]) {
-    it(`is not valid with any byte changed, ${withKey ? 'by the audit key' : 'by the signature'}`, async function () {
-      this.timeout(60_000);
+    it(`is not valid with any byte changed, ${withKey ? 'by the audit key' : 'by the signature'}`, async () => {
       await start({ EXPORT_KEY_PATH: signingKey() });
       const bytes = Buffer.from(await bundle(ids[1]!));
       expect(verdictOn(bytes, withKey)).to.deep.include({ valid: true, faults: [] });
@@ -205,8 +204,7 @@ describe('an evidence bundle', () => {
     expect(verdictOn(text).faults).to.deep.equal([]);
   });
 
-  it('keeps room for the newest lines of each of many incidents, and draws all of them', async function () {
-    this.timeout(120_000);
+  it('keeps room for the newest lines of each of many incidents, and draws all of them', async () => {
     await start();
     const many: string[] = [];
     for (let n = 0; n < 50; n++) {
@@ -226,8 +224,7 @@ describe('an evidence bundle', () => {
     }
   });
 
-  it('is verified by a program that knows its description alone, and by openssl', async function () {
-    this.timeout(60_000);
+  it('is verified by a program that knows its description alone, and by openssl', async () => {
     await start({ EXPORT_KEY_PATH: signingKey() });
     const file = join(directory(), 'bundle.json');
     const text = await bundle(...ids);
@@ -251,8 +248,7 @@ describe('an evidence bundle', () => {
     }
   });
 
-  it('says what is missing of incidents with many lines, and places entries in a log of many tiles', async function () {
-    this.timeout(120_000);
+  it('says what is missing of incidents with many lines, and places entries in a log of many tiles', async () => {
     await start();
     const { json } = await service.report({ dedup_key: 'much' });
     for (let n = 0; n < 2300; n += 100) {
@@ -291,8 +287,7 @@ describe('an evidence bundle', () => {
     expect(fields).to.have.property(`incident/${ids[0]}/evidence/ip`);
   });
 
-  it('is made with the new key after a rotation, and the old one does not prove it', async function () {
-    this.timeout(60_000);
+  it('is made with the new key after a rotation, and the old one does not prove it', async () => {
     await start();
     await service.stop();
     const made = join(directory(), 'new-key');

@@ -6,8 +6,7 @@ import { run } from '../cli/support/command-line.ts';
 import { runningServices, ServiceHome } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
-describe('export, verify-bundle and redact-bundle', function () {
-  this.timeout(60_000);
+describe('export, verify-bundle and redact-bundle', () => {
   const directory = temporaryDirectories();
   const start = runningServices();
 

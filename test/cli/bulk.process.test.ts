@@ -105,7 +105,7 @@ describe('the command line, with filters in the place of identifiers', () => {
     expect(ended.stdout).to.match(/^30 changed/m);
     expect((await recorder('snooze', ...BURST, '-y')).stderr).to.include('give one of --until TIME');
     expect((await recorder('note', ...BURST, '-y')).stderr).to.include('--note');
-  }).timeout(60_000);
+  });
 
   it('shows what a resolve of all would release', async () => {
     await reportMany(2, { source: 'canary-tripwire' });
@@ -164,7 +164,7 @@ describe('the command line, with filters in the place of identifiers', () => {
     expect([resumed.status, resumed.stderr]).to.deep.equal([0, '']);
     expect(resumed.stdout).to.match(/^\d+ changed, \d+ were there already, 0 refused\n$/);
     expect(await countOf('acknowledged')).to.equal(300);
-  }).timeout(60_000);
+  });
 
   it('stops between two requests when it is interrupted, and says how to go on', async () => {
     await reportMany(300);
@@ -180,7 +180,7 @@ describe('the command line, with filters in the place of identifiers', () => {
     expect(done % 25).to.equal(0);
     await recorder(...command.split(' '));
     expect(await countOf('acknowledged')).to.equal(300);
-  }).timeout(60_000);
+  });
 
   describe('on a terminal', () => {
     needsPrograms('script');
@@ -212,6 +212,6 @@ describe('the command line, with filters in the place of identifiers', () => {
       // All refuse: there is nothing to ask.
       const over = await asked('y\n');
       expect(over).to.include('nothing would change').and.not.include('[y/N]');
-    }).timeout(60_000);
+    });
   });
 });

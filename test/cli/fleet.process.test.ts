@@ -16,7 +16,6 @@ describe('the command line at a fleet', () => {
   let ids: readonly string[];
 
   before(async function start() {
-    this.timeout(60_000);
     fleet = await SmallFleet.start(directory(), { env: { FLEET_READ_ACCESS: 'open' } });
     writeFileSync(join(fleet.directory, 'token'), TOKEN, { mode: 0o600 });
     const machines = [

@@ -6,8 +6,7 @@ import { ServiceHome } from '../support/service-home.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 import { type Outcome, run } from './support/command-line.ts';
 
-describe('incident-recorder handover', function () {
-  this.timeout(30_000);
+describe('incident-recorder handover', () => {
   const start = localServices();
   const directory = temporaryDirectories();
   let service: LocalService;

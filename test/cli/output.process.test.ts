@@ -50,7 +50,8 @@ describe('a command whose output nobody reads', () => {
     const said = child.stderr === null ? '' : text(child.stderr);
     const begun = performance.now();
     await once(child, 'exit');
-    expect(performance.now() - begun, args.join(' ')).to.be.below(4 * SECOND);
+    // On a busy machine it takes a while to start; one that waits for the reader would never end.
+    expect(performance.now() - begun, args.join(' ')).to.be.below(20 * SECOND);
     return { code: child.exitCode, said: await said };
   };
 
@@ -100,11 +101,9 @@ describe('a command whose output nobody reads', () => {
     const evidence = JSON.stringify({ much: 'x'.repeat(50_000) });
     for (let count = 0; count < 4; count++) await run([...REPORT, '--evidence', evidence], { env });
     const child = spawnWith(['list', '--json'], 'pipe', 'pipe');
-    const begun = performance.now();
     // Reads nothing until long after the command would give up one that is stuck.
     await wait(1500);
     const output = await text(child.stdout!);
-    expect(performance.now() - begun).to.be.above(1500);
     expect(
       output
         .trimEnd()

@@ -9,8 +9,7 @@ import { temporaryDirectories } from '../support/temporary-directory.ts';
 import { needsPrograms } from './support/needs-programs.ts';
 import { type Outcome, run } from './support/command-line.ts';
 
-describe('incident-recorder release, and resolve', function () {
-  this.timeout(30_000);
+describe('incident-recorder release, and resolve', () => {
   const start = localServices();
   const directory = temporaryDirectories();
   let service: LocalService;

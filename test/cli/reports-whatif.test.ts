@@ -77,8 +77,7 @@ describe('what a policy would have made of the reports in a log', () => {
     ],
   };
 
-  it('is what the recorder makes of them under that policy', async function () {
-    this.timeout(60_000);
+  it('is what the recorder makes of them under that policy', async () => {
     await fc.assert(
       fc.asyncProperty(reports, async (steps) => {
         const plain = await record({}, steps);

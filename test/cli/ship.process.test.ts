@@ -1,6 +1,6 @@
 /** `incident-recorder ship` as a process. */
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -66,6 +66,16 @@ describe('incident-recorder ship', () => {
     expect(nowhere.status).to.equal(2);
   });
 
+  it('ends with 1 when the past was rewritten, and has shipped the other one', async () => {
+    expect((await run(['ship', '--once', '--no-prove'], { env })).status).to.equal(0);
+    recorder.lines = chain(1300, (seq) => (seq < 900 ? `entry ${seq}` : `another ${seq}`));
+    const { status, stdout, stderr } = await run(['ship', '--once', '--no-prove', '--json'], { env });
+    expect(status, stderr).to.equal(1);
+    expect(stderr).to.include('it holds another past of this log');
+    expect(JSON.parse(stdout)).to.include({ through: 1300, entries: 1300, diverged: true });
+    expect(fleet.lines(recorder.log)).to.deep.equal(recorder.lines.map(({ line }) => line));
+  });
+
   it('believes no recorder that does not prove itself', async () => {
     const { status, stderr } = await run(['ship', '--once'], { env });
     expect(status).to.equal(3);
@@ -77,7 +87,9 @@ describe('incident-recorder ship', () => {
     const socket = join(home, 'metrics.sock');
     const child = spawnCommand(['ship', '--no-prove', '--metrics', `unix:${socket}`], env);
     const said = text(child.stdout);
-    await eventually(() => fleet.lines(recorder.log).length === 1200 && existsSync(socket));
+    // It gets its mode once it is listened on.
+    const listens = (): boolean => existsSync(socket) && (statSync(socket).mode & 0o777) === 0o660;
+    await eventually(() => fleet.lines(recorder.log).length === 1200 && listens());
     recorder.append(chainLine(1201, recorder.lines.at(-1)!.hash));
     await eventually(() => fleet.lines(recorder.log).length === 1201 && recorder.anchors.length > 0);
     const asked = request({ socketPath: socket, path: '/metrics', headers: { host: 'localhost' } }).end();

@@ -16,8 +16,7 @@ const ACCESS = `version: 1\nservice_token: { roles: [reader, reporter, implement
 const HELD = { class: 'tool_call_burst' };
 const REASON = 'the agent is needed';
 
-describe('an early release, carried out by a running service', function () {
-  this.timeout(60_000);
+describe('an early release, carried out by a running service', () => {
   const directory = temporaryDirectories();
   const start = runningServices();
   const listen = listeningTargets();

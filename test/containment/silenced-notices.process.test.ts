@@ -7,8 +7,7 @@ import { ServiceHome } from '../support/running-service.ts';
 import { listeningTargets } from '../support/target.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
-describe('a silenced incident', function () {
-  this.timeout(60_000);
+describe('a silenced incident', () => {
   const directory = temporaryDirectories();
   const start = localServices();
   const listen = listeningTargets();

@@ -97,7 +97,7 @@ describe('the shipper', () => {
     await recorder.start();
     await arrived();
     expect(fleet.lines(recorder.log)).to.deep.equal(wholeLog());
-  }).timeout(60_000);
+  });
 
   it('loses and doubles nothing when answers of both sides are cut', async () => {
     recorder.lines = chain(20_000);
@@ -108,7 +108,7 @@ describe('the shipper', () => {
     await arrived();
     expect(fleet.lines(recorder.log)).to.deep.equal(wholeLog());
     expect(fleet.divergences).to.equal(0);
-  }).timeout(60_000);
+  });
 
   it('waits as long as Retry-After says', async () => {
     recorder.lines = chain(5);
@@ -130,9 +130,8 @@ describe('the shipper', () => {
     };
     start();
     await arrived();
-    const refused = sizes.filter((lines) => lines > 300);
-    expect(refused).to.not.deep.equal([]);
-    for (const [n, lines] of refused.entries()) expect(sizes[n + 1]).to.be.at.most(Math.ceil(lines / 2));
+    expect(sizes.some((lines) => lines > 300)).to.equal(true);
+    for (const [n, lines] of sizes.entries()) if (lines > 300) expect(sizes[n + 1]).to.be.at.most(Math.ceil(lines / 2));
   });
 
   it('says loudly that the past was rewritten, and the fleet gets the other history from where they differ', async () => {

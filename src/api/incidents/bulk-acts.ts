@@ -4,7 +4,7 @@ import type { Role } from '../../../machines/vocabulary.ts';
 import type { IncidentDocument } from '../../domain/document.ts';
 import { RecorderError } from '../../errors.ts';
 import { requireSnoozable } from '../../incidents/incident-acts.ts';
-import type { Foreseen } from '../../incidents/incident-reads.ts';
+import type { Foreseen } from '../../incidents/foreseen.ts';
 import type { Command } from '../../incidents/recorder.ts';
 import type { Outline } from '../../projections/incident-list.ts';
 import type { ApiDependencies } from '../dependencies.ts';

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import type { ZodOpenApiPathsObject } from 'zod-openapi';
-import type { RecoveryStatus } from '../../incidents/recoveries.ts';
+import type { RecoveryStatus } from '../../incidents/recovery-status.ts';
 import { ifMatch } from '../incidents/commands.openapi.ts';
 import { nextTransitions } from '../incidents/incident.openapi.ts';
 import { described, meaning, named } from '../openapi/described.ts';

@@ -1,6 +1,5 @@
 import type { Context } from 'koa';
-import { withoutAnswer } from '../../domain/withheld.ts';
-import type { RecoveryStatus } from '../../incidents/recoveries.ts';
+import type { RecoveryStatus } from '../../incidents/recovery-status.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { expectedVersion } from '../incidents/if-match.ts';
 import { linkToNext } from '../incidents/link.ts';
@@ -10,6 +9,7 @@ import type { ApiRoute } from '../middleware/routing.ts';
 import { callerOf } from '../request/caller.ts';
 import { readBody, readParameters } from '../request/read.ts';
 import { respondJson } from '../respond.ts';
+import { publicStatus } from './public-status.ts';
 import {
   acknowledgeSchema,
   INCIDENT_REQUIRED,
@@ -86,11 +86,3 @@ export const recoveryRoutes = (
     },
   ];
 };
-
-/** A status without what services have answered. */
-const publicStatus = (status: RecoveryStatus): RecoveryStatus => ({
-  ...status,
-  containment_results: status.containment_results.map((result) =>
-    result.error === undefined ? result : { ...result, error: withoutAnswer(result.error) },
-  ),
-});

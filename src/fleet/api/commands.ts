@@ -148,7 +148,7 @@ async function respondCommand(ctx: Context, commands: FleetCommands, row: Comman
 }
 
 /** Aborts when the client leaves. */
-function leaving({ res }: Context): AbortSignal {
+export function leaving({ res }: Context): AbortSignal {
   const left = new AbortController();
   if (res.closed) left.abort('the client has left');
   else res.once('close', () => left.abort('the client has left'));
@@ -230,10 +230,10 @@ export function byIn(
  * The role in which somebody gives a command: at the machine they have this one and no other.
  * @throws RecorderError `forbidden` when the incident asks for a role that they do not have
  */
-function roleFor(
+export function roleFor(
   ctx: Context,
   { command, roles, recoveryRoles }: CommandForm,
-  incident: KnownIncident | undefined,
+  incident: Pick<KnownIncident, 'document'> | undefined,
 ): Role {
   const { principal } = admittedIn(ctx);
   const isRecovery =

@@ -23,6 +23,21 @@ export async function documentsOf<Key extends IncidentKey>(
   return rows.map(({ place, document }) => ({ ...keys[place - 1]!, document }));
 }
 
+/** What the statecharts of some incidents remember, JSON text, in their order, as `documentsOf`. */
+export async function contextsOf<Key extends IncidentKey>(
+  db: FleetDatabase,
+  keys: readonly Key[],
+): Promise<readonly (Key & { readonly context: string })[]> {
+  if (keys.length === 0) return [];
+  const { rows } = await sql<{ place: number; context: string }>`
+    SELECT k.place, d.context FROM unnest(
+      ${keys.map(({ machine }) => machine)}::text[], ${keys.map(({ log }) => log)}::text[],
+      ${keys.map(({ id }) => id)}::text[]) WITH ORDINALITY AS k (machine, log, id, place)
+    JOIN documents d ON d.machine = k.machine AND d.log = k.log AND d.id = k.id
+    ORDER BY k.place`.execute(db);
+  return rows.map(({ place, context }) => ({ ...keys[place - 1]!, context }));
+}
+
 /** An incident's document as the fleet shows it: with the machine as its first member. */
 export const withMachine = (machine: string, json: string): string =>
   `{"machine":${JSON.stringify(machine)},${json.slice(1)}`;

@@ -2,7 +2,18 @@
  * The description of what the fleet has and a recorder has not, as OpenAPI 3.1: it is added to the description of the
  * reads, which is the recorder's own. Tests compare it with real responses.
  */
-import { ACTIONS, CLASSES, ROLES, SEVERITIES } from '../../../machines/vocabulary.ts';
+import {
+  ACTIONS,
+  CLASSES,
+  RECOVERY_STEPS,
+  RESOLUTIONS,
+  ROLES,
+  SEVERITIES,
+  STATES,
+} from '../../../machines/vocabulary.ts';
+import { BULK_COMMANDS } from '../../api/incidents/requests.ts';
+import { RELEASING } from '../../containment/release-preview.ts';
+import { CHART_FORMATS } from '../../statecharts/formats.ts';
 import { COMMAND_STATUSES } from '../commands.ts';
 import { COMMAND_FORMS } from './command-forms.ts';
 import { FLEET_INCIDENT_KINDS } from './fleet-incidents.ts';
@@ -98,6 +109,10 @@ const campaign = {
   first_at: time,
   last_at: time,
   raised_at: time,
+  acknowledged_at: orNull(time),
+  acknowledged_by: orNull(text),
+  acknowledged_incidents: said(orNull(count), 'How many it had then: it has grown since where it has more.'),
+  note: orNull(text),
 };
 
 const act = {
@@ -108,6 +123,32 @@ const act = {
   by: text,
   at: time,
   count: said(count, 'How many machines.'),
+  pending: count,
+  done: count,
+  refused: count,
+  expired: count,
+};
+
+const preview = {
+  machine: text,
+  action: words(ACTIONS),
+  releases: said(flag, 'Whether it ends there: nobody else on this machine holds it.'),
+  holders: count,
+  others: count,
+  last: flag,
+};
+
+const counts = { type: 'object', additionalProperties: count };
+
+const bulkAct = {
+  act: text,
+  command: words(BULK_COMMANDS),
+  filter: said(orNull({ type: 'object' }), 'What has selected the incidents; null where they were named.'),
+  note: orNull(text),
+  by: text,
+  at: time,
+  count: said(count, 'How many incidents.'),
+  left: said(count, 'How many the command was not given to yet.'),
   pending: count,
   done: count,
   refused: count,
@@ -218,6 +259,110 @@ export const OWN_SCHEMAS: Readonly<Record<string, Schema>> = {
       }),
     ),
   }),
+  FleetReleasePreview: object({
+    command: words(RELEASING),
+    actions: listOf(object(preview)),
+    incidents: listOf(
+      object(
+        {
+          machine: text,
+          id: text,
+          state: words(STATES),
+          possible: flag,
+          actions: listOf(words(ACTIONS)),
+          missing: listOf(words(RECOVERY_STEPS)),
+        },
+        ['missing'],
+      ),
+    ),
+    unknown: listOf(text),
+  }),
+  FleetRecoveries: object({
+    count,
+    pending_recoveries: listOf({
+      type: 'object',
+      properties: { machine: text, incident_id: text, recovery_complete: flag },
+      required: ['machine', 'incident_id', 'required_after', 'recovery_complete'],
+      description: 'As at the recorder: RecoveryStatus.',
+    }),
+  }),
+  FleetBulkPreview: object(
+    {
+      matched: count,
+      complete: flag,
+      machines: said(counts, 'How many are on which machine.'),
+      classes: counts,
+      severities: counts,
+      states: counts,
+      allowed: count,
+      unchanged: count,
+      refused: counts,
+      needs: object({ roles: listOf(words(ROLES)), count }),
+      judged: count,
+      actions: listOf(object(preview)),
+      missing: counts,
+      snapshot: said(text, 'The cursor with which the command works what was previewed, and nothing newer.'),
+    },
+    ['needs', 'judged', 'actions', 'missing'],
+  ),
+  FleetBulkAnswer: object(
+    {
+      act: text,
+      results: listOf({
+        type: 'object',
+        properties: {
+          machine: text,
+          id: text,
+          command: orNull(text),
+          status: said({ type: 'integer' }, 'What the machine has answered; 202 while it has not.'),
+        },
+        required: ['machine', 'id', 'command', 'status'],
+      }),
+      done: said(flag, 'Whether the command was given to all of them.'),
+      remaining: count,
+      cursor: text,
+    },
+    ['remaining', 'cursor'],
+  ),
+  FleetBulkAct: object(bulkAct),
+  FleetBulkActWhole: object({
+    ...bulkAct,
+    incidents: listOf(
+      object({
+        machine: text,
+        id: text,
+        command: orNull(text),
+        status: words(['left', ...COMMAND_STATUSES]),
+        reason: orNull(text),
+      }),
+    ),
+  }),
+  FleetReleaseByLabel: object({
+    action: words(ACTIONS),
+    labels,
+    count: said(count, 'On how many machines it is possible: what has to be sent as `confirm`.'),
+    incidents: said(count, 'How many incidents hold it there.'),
+    machines_digest: text,
+    machines: listOf(
+      object({
+        machine: text,
+        name: text,
+        labels,
+        possible: flag,
+        why: orNull(text),
+        in_force: flag,
+        silent: flag,
+        holders: count,
+      }),
+    ),
+  }),
+  FleetReleaseAct: object(act),
+  FleetReleaseActWhole: object({
+    ...act,
+    machines: listOf(
+      object({ machine: text, status, reason: orNull(text), incidents: count, done: count, in_force: flag }),
+    ),
+  }),
   FleetAct: object(act),
   FleetActWhole: object({
     ...act,
@@ -277,6 +422,40 @@ const post = (
       tags: ['fleet'],
       requestBody: { required: true, content: { 'application/json': { schema: body } } },
       responses: { ...responses, ...REFUSALS },
+    },
+  },
+});
+
+/** Raw lines of a log, one after the other. */
+const lines = (path: string, operationId: string, query: readonly string[]) => ({
+  [path]: {
+    get: {
+      operationId,
+      tags: ['fleet'],
+      summary: 'The raw lines of a machine’s log, for the roles anchor and auditor',
+      parameters: parameters(path, [...query, 'from', 'limit', 'follow']),
+      responses: {
+        200: {
+          description: 'The lines as the machine has written them; headers as at the recorder.',
+          content: { 'application/x-ndjson': { schema: text } },
+        },
+        ...REFUSALS,
+        410: { description: 'The entry never came here.' },
+        416: { description: 'The log does not reach that far here.' },
+      },
+    },
+  },
+});
+
+/** At the recorder `/api/v1/machines/NAME`, which are the machines of the fleet here. */
+const chart = (name: string, operationId: string) => ({
+  [`/api/v1/statecharts/${name}`]: {
+    get: {
+      operationId,
+      tags: ['statecharts'],
+      summary: `The statechart ${name}, as a picture or in another form`,
+      parameters: [{ in: 'query', name: 'format', schema: words(CHART_FORMATS) }],
+      responses: { 200: { description: 'The chart.', content: { 'image/svg+xml': { schema: text } } }, ...REFUSALS },
     },
   },
 });
@@ -344,6 +523,12 @@ export const OWN_PATHS: Readonly<Record<string, Readonly<Record<string, object>>
     [...MACHINES, ...PAGES],
     listOf(ref('FleetCampaign')),
   ),
+  ...post(
+    '/api/v1/campaigns/acknowledge',
+    { operationId: 'acknowledgeCampaign', summary: 'Take note of a campaign; when it has grown it can be done again' },
+    object({ campaign: text, by: text, note: text }, ['by', 'note']),
+    { 200: answer('It is acknowledged.', ref('FleetCampaign')) },
+  ),
   ...get(
     '/api/v1/campaigns/{campaign}',
     'getCampaign',
@@ -395,12 +580,146 @@ export const OWN_PATHS: Readonly<Record<string, Readonly<Record<string, object>>
       },
     )['/api/v1/containment/by-label'],
   },
+  '/api/v1/containment/by-label/release': {
+    ...get(
+      '/api/v1/containment/by-label/release',
+      'previewReleaseByLabel',
+      'Who holds an action on the machines with some labels',
+      ['action', 'site'],
+      ref('FleetReleaseByLabel'),
+    )['/api/v1/containment/by-label/release'],
+    ...post(
+      '/api/v1/containment/by-label/release',
+      {
+        operationId: 'releaseByLabel',
+        summary: 'Release an action early on all machines with some labels, for all that hold it',
+      },
+      object(
+        {
+          action: words(ACTIONS),
+          labels,
+          reason: text,
+          confirm: said(count, 'The number of machines, as the preview says it.'),
+          machines_digest: said(text, 'As the preview says it: then no other incidents are meant.'),
+          dry_run: flag,
+          expires_in: count,
+          idempotency_key: text,
+          by: text,
+        },
+        ['confirm', 'machines_digest', 'dry_run', 'expires_in', 'idempotency_key', 'by'],
+      ),
+      {
+        200: answer('With `dry_run`: what it would do.', ref('FleetReleaseByLabel')),
+        202: answer('It has begun.', ref('FleetReleaseActWhole')),
+        409: { description: '`confirm` is missing or is not the number of machines, which `count` says.' },
+      },
+    )['/api/v1/containment/by-label/release'],
+  },
+  ...get(
+    '/api/v1/containment/by-label/release/acts',
+    'listReleaseActs',
+    'The releases by label',
+    [...MACHINES, ...PAGES],
+    listOf(ref('FleetReleaseAct')),
+  ),
+  ...get(
+    '/api/v1/containment/by-label/release/{act}',
+    'getReleaseAct',
+    'How far a release by label is, machine by machine',
+    MACHINES,
+    ref('FleetReleaseActWhole'),
+  ),
   ...get(
     '/api/v1/containment/by-label/{act}',
     'getAct',
     'How far such an act is, machine by machine',
     MACHINES,
     ref('FleetActWhole'),
+  ),
+  ...get(
+    '/api/v1/containment/preview',
+    'previewFleetRelease',
+    'What resolving incidents, or releasing one of their actions, would release',
+    [...MACHINES, 'id', 'command', 'action'],
+    ref('FleetReleasePreview'),
+  ),
+  ...get(
+    '/api/v1/recovery/status',
+    'listFleetRecoveries',
+    'The recoveries that are not complete, the oldest first',
+    [...MACHINES, ...PAGES, 'incident_id'],
+    ref('FleetRecoveries'),
+  ),
+  ...lines('/api/v1/machines/{machine}/logs/{log}/entries', 'readMachineLog', []),
+  ...lines('/api/v1/log', 'readOneLog', ['machine']),
+  ...chart('incident', 'drawIncidentChart'),
+  ...chart('delivery', 'drawDeliveryChart'),
+  '/api/v1/incidents/bulk': {
+    ...get(
+      '/api/v1/incidents/bulk',
+      'listBulkActs',
+      'The commands on many incidents',
+      PAGES,
+      listOf(ref('FleetBulkAct')),
+    )['/api/v1/incidents/bulk'],
+    ...post(
+      '/api/v1/incidents/bulk',
+      {
+        operationId: 'commandFleetIncidents',
+        summary: 'Give a command to all incidents that a filter selects, or to those that are named',
+        description:
+          'The recorder’s own, with a machine: `filter` takes `machine`, `site` and `label.NAME`, too, and each incident becomes ' +
+          'a command to its machine. With `Prefer: wait=20` the answer waits for the machines.',
+      },
+      object(
+        {
+          command: words(BULK_COMMANDS),
+          filter: { type: 'object' },
+          incidents: listOf(object({ machine: text, id: text })),
+          by: text,
+          note: text,
+          resolution: words(RESOLUTIONS),
+          to: orNull(text),
+          until: orNull(time),
+          preview: flag,
+          dry_run: flag,
+          limit: count,
+          cursor: text,
+          expires_in: count,
+          idempotency_key: text,
+        },
+        [
+          ...[
+            'filter',
+            'incidents',
+            'by',
+            'note',
+            'resolution',
+            'to',
+            'until',
+            'preview',
+            'dry_run',
+            'limit',
+            'cursor',
+          ],
+          ...['expires_in', 'idempotency_key'],
+        ],
+      ),
+      {
+        200: answer('What would become of it, with `preview`; or what became of it.', {
+          anyOf: [ref('FleetBulkPreview'), ref('FleetBulkAnswer')],
+        }),
+        202: answer('Some machines have not answered yet: see the act.', ref('FleetBulkAnswer')),
+        422: { description: 'The Idempotency-Key or the cursor was used with another act.' },
+      },
+    )['/api/v1/incidents/bulk'],
+  },
+  ...get(
+    '/api/v1/incidents/bulk/{act}',
+    'getBulkAct',
+    'How far a command on many incidents is, incident by incident',
+    [...MACHINES, ...PAGES],
+    ref('FleetBulkActWhole'),
   ),
   ...get('/api/v1/acts', 'listActs', 'The acts on many machines', PAGES, listOf(ref('FleetAct'))),
 };

@@ -11,11 +11,10 @@ import { publicDelivery } from '../../domain/withheld.ts';
 import type { Incident } from '../../domain/incident.ts';
 import { type ActionPosture, PostureFold, RELEASED_EARLY, type Wait, WAITS } from '../../domain/posture.ts';
 import { RecorderError } from '../../errors.ts';
-import { parsePolicy } from '../../policy/parse.ts';
-import type { Targets } from '../../policy/targets.ts';
 import type { FleetDatabase } from '../database.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { documentsOf } from './documents.ts';
+import { MachinePolicies } from './machine-policy.ts';
 import { isFleetWide, respondActionInForce, respondInForce } from './in-force.ts';
 import { parameters } from './one-incident.ts';
 import { type MachineLog, oneMachine } from './one-machine.ts';
@@ -27,36 +26,40 @@ const MOST_HOLDERS = 5000;
 /** What PostureReads asks for. */
 type Current = ReturnType<ConstructorParameters<typeof PostureReads>[0]['current']>;
 
-export const postureRoutes = (dependencies: FleetDependencies): readonly ApiRoute[] => [
-  {
-    method: 'GET',
-    path: '/api/v1/containment',
-    handle: async (ctx) => {
-      const reading = await readingIn(dependencies, ctx);
-      if (isFleetWide(ctx)) return respondInForce(dependencies, ctx, reading);
-      validate(nothingSchema, parameters(reading), 'parameter');
-      const views = await postureOf(dependencies.db, await oneMachine(dependencies.db, reading), ACTIONS);
-      const shown = views.map((view) => [view.action, shownView(view, reading.reader.words)]);
-      respondJson(ctx, 200, JSON.stringify(Object.fromEntries(shown)));
+export const postureRoutes = (dependencies: FleetDependencies): readonly ApiRoute[] => {
+  const { db } = dependencies;
+  const policies = new MachinePolicies();
+  return [
+    {
+      method: 'GET',
+      path: '/api/v1/containment',
+      handle: async (ctx) => {
+        const reading = await readingIn(dependencies, ctx);
+        if (isFleetWide(ctx)) return respondInForce(dependencies, ctx, reading);
+        validate(nothingSchema, parameters(reading), 'parameter');
+        const views = await postureOf(db, policies, await oneMachine(db, reading), ACTIONS);
+        const shown = views.map((view) => [view.action, shownView(view, reading.reader.words)]);
+        respondJson(ctx, 200, JSON.stringify(Object.fromEntries(shown)));
+      },
     },
-  },
-  {
-    method: 'GET',
-    path: '/api/v1/containment/:action',
-    handle: async (ctx) => {
-      const action = ACTIONS.find((name) => name === ctx.params.action);
-      if (action === undefined) {
-        const message = `no such containment action; allowed: ${ACTIONS.join(', ')}`;
-        throw new RecorderError('not_found', message, { fields: { allowed: ACTIONS } });
-      }
-      const reading = await readingIn(dependencies, ctx);
-      if (isFleetWide(ctx)) return respondActionInForce(dependencies, ctx, reading, action);
-      validate(nothingSchema, parameters(reading), 'parameter');
-      const [view] = await postureOf(dependencies.db, await oneMachine(dependencies.db, reading), [action]);
-      respondJson(ctx, 200, JSON.stringify(shownView(view!, reading.reader.words)));
+    {
+      method: 'GET',
+      path: '/api/v1/containment/:action',
+      handle: async (ctx) => {
+        const action = ACTIONS.find((name) => name === ctx.params.action);
+        if (action === undefined) {
+          const message = `no such containment action; allowed: ${ACTIONS.join(', ')}`;
+          throw new RecorderError('not_found', message, { fields: { allowed: ACTIONS } });
+        }
+        const reading = await readingIn(dependencies, ctx);
+        if (isFleetWide(ctx)) return respondActionInForce(dependencies, ctx, reading, action);
+        validate(nothingSchema, parameters(reading), 'parameter');
+        const [view] = await postureOf(db, policies, await oneMachine(db, reading), [action]);
+        respondJson(ctx, 200, JSON.stringify(shownView(view!, reading.reader.words)));
+      },
     },
-  },
-];
+  ];
+};
 
 const shownView = (view: ActionView, words: boolean): ActionView =>
   words || view.delivery === null ? view : { ...view, delivery: publicDelivery(view.delivery) };
@@ -64,10 +67,11 @@ const shownView = (view: ActionView, words: boolean): ActionView =>
 /** How actions stand on a machine. */
 async function postureOf(
   db: FleetDatabase,
+  policies: MachinePolicies,
   machine: MachineLog,
   actions: readonly ContainmentAction[],
 ): Promise<readonly ActionView[]> {
-  const targets = targetsOf(machine);
+  const { targets } = policies.read(machine.policy_text);
   const views: ActionView[] = [];
   for (const action of actions) {
     const posture = await readPosture(db, machine, action);
@@ -82,16 +86,6 @@ async function postureOf(
     views.push(reads.read(action));
   }
   return views;
-}
-
-/** Where the machine's policy sends directives; none where the fleet can't read that policy. */
-function targetsOf({ policy_text: text }: MachineLog): Targets {
-  if (text === null) return {};
-  try {
-    return parsePolicy(text, 'policy', true).targets;
-  } catch {
-    return {};
-  }
 }
 
 async function readPosture(

@@ -28,6 +28,9 @@ interface Named {
   readonly query: string;
 }
 
+/** Whether a parameter, or a member of a filter, says which machines are meant. */
+export const isOfScope = (name: string): boolean => name === 'machine' || name === SITE || name.startsWith(LABEL);
+
 /** Parts the parameters that name machines from the others. @throws RecorderError `invalid_request` */
 export function readNamed(querystring: string): Named {
   const rest = new URLSearchParams();

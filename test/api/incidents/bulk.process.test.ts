@@ -78,5 +78,5 @@ describe('a burst of 300 at three in the morning', () => {
     }
     expect((await service.get(`/api/v1/incidents/get?id=${other}`)).json.state).to.not.equal('acknowledged');
     await home.expectSound();
-  }).timeout(60_000);
+  });
 });

@@ -35,8 +35,7 @@ ${principal('bob', 'operator')}\
 ${principal('root', 'admin')}\
 ${principal('eve', 'reader')}`;
 
-describe('recovery over the API', function () {
-  this.timeout(60_000);
+describe('recovery over the API', () => {
   const directory = temporaryDirectories();
   const listening = listeningAttestors();
   const start = runningServices();

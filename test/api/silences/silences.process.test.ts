@@ -10,8 +10,7 @@ import { temporaryDirectories } from '../../support/temporary-directory.ts';
 
 const REPORT = { class: 'prompt_injection', source: 'tool-firewall', description: 'ＡＧＥＮＴ refusé' };
 
-describe('POST /api/v1/silences', function () {
-  this.timeout(60_000);
+describe('POST /api/v1/silences', () => {
   const directory = temporaryDirectories();
   const start = runningServices();
   const listen = listeningTargets();

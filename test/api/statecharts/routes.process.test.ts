@@ -9,8 +9,7 @@ import { chartSvg } from '../../../src/statecharts/svg.ts';
 import { type RunningService, ROOT, runningServices, ServiceHome } from '../../support/running-service.ts';
 import { temporaryDirectories } from '../../support/temporary-directory.ts';
 
-describe('the statecharts of the bundled service', function () {
-  this.timeout(60_000);
+describe('the statecharts of the bundled service', () => {
   const directory = temporaryDirectories();
   const start = runningServices();
   let service: RunningService;

@@ -185,8 +185,7 @@ function asTheRecorder(place: () => DatabasePlace, isWalked = false): void {
   let fleet: FleetReads;
   let runs: number;
 
-  before(async function () {
-    this.timeout(120_000);
+  before(async () => {
     const home = new ServiceHome(directory());
     // What is not confirmed is overdue soon, and from then on nothing changes by itself.
     const policy = join(home.directory, 'policy.yaml');
@@ -239,15 +238,13 @@ function asTheRecorder(place: () => DatabasePlace, isWalked = false): void {
     );
   });
 
-  it('lists the same in each order', async function () {
-    this.timeout(60_000);
+  it('lists the same in each order', async () => {
     for (const sort of SORTS) await same(`/api/v1/incidents?sort=${sort}&limit=37`);
   });
 
   if (isWalked) return;
 
-  it('gives the same groups', async function () {
-    this.timeout(120_000);
+  it('gives the same groups', async () => {
     await fc.assert(
       fc.asyncProperty(groups, (path) => same(path)),
       { numRuns: runs, seed: 12 },
@@ -267,8 +264,7 @@ function asTheRecorder(place: () => DatabasePlace, isWalked = false): void {
     }
   });
 
-  it('gives the same incident, history, transitions, similar ones and statechart', async function () {
-    this.timeout(60_000);
+  it('gives the same incident, history, transitions, similar ones and statechart', async () => {
     const { json } = await asked('/api/v1/incidents?limit=40&sort=-updated');
     for (const { id, version } of json as { id: string; version: number }[]) {
       await same(`/api/v1/incidents/history?id=${id}`);
@@ -325,14 +321,13 @@ function asTheRecorder(place: () => DatabasePlace, isWalked = false): void {
 describe('The fleet about one machine', () => {
   describe('in PGlite', () => asTheRecorder(() => ({ folder: undefined })));
 
-  describe('in PostgreSQL', function () {
+  describe('in PostgreSQL', () => {
     if (postgresPrograms() === undefined) {
       it('is skipped: PostgreSQL is not installed');
       return;
     }
     let postgres: Postgres;
-    before(async function () {
-      this.timeout(60_000);
+    before(async () => {
       postgres = await Postgres.start({ fsync: 'off' });
     });
     after(() => postgres?.end());

@@ -15,8 +15,7 @@ const PRINCIPALS: Readonly<Record<string, FleetPrincipal>> = {
   [BERLIN]: { name: 'bert', roles: ['reader', 'operator'], machines: { site: 'berlin' } },
 };
 
-describe('who is bound to some machines', function () {
-  this.timeout(60_000);
+describe('who is bound to some machines', () => {
   let fleet: FleetReads;
 
   before(async () => {

@@ -30,8 +30,7 @@ function streams(place: () => DatabasePlace): void {
   let fleet: FleetReads;
   let lines: string[];
 
-  before(async function () {
-    this.timeout(60_000);
+  before(async () => {
     const home = new ServiceHome(directory());
     const recorder = await LocalService.start(home);
     for (let count = 0; count < 30; count++) {
@@ -41,8 +40,7 @@ function streams(place: () => DatabasePlace): void {
     lines = readFileSync(home.log, 'utf8').trimEnd().split('\n');
   });
 
-  beforeEach(async function () {
-    this.timeout(60_000);
+  beforeEach(async () => {
     fleet = await FleetReads.start(place());
     await fleet.enrol('m-1', { site: 'berlin' });
     await fleet.enrol('m-2', { site: 'paris' });
@@ -79,7 +77,7 @@ function streams(place: () => DatabasePlace): void {
     const { machine, ...entry } = JSON.parse(first!.data) as Shown;
     expect(machine).to.equal('m-1');
     expect(entry).to.deep.equal(JSON.parse(lines[10]!));
-  }).timeout(20_000);
+  });
 
   it('goes on where a reader was, with nothing lost and nothing twice', async () => {
     const before = await open();
@@ -96,7 +94,7 @@ function streams(place: () => DatabasePlace): void {
     expect(events.map(nameOf).toSorted()).to.deep.equal(
       ['m-1 14', 'm-1 15', 'm-1 16', 'm-2 1', 'm-2 2', 'm-2 3', 'm-2 4'].toSorted(),
     );
-  }).timeout(20_000);
+  });
 
   it('gives what a filter and the machines of a request pass', async () => {
     const reader = await open('?site=paris&class=tool_call_burst');
@@ -112,7 +110,7 @@ function streams(place: () => DatabasePlace): void {
       expect(JSON.parse(data).machine).to.equal('m-2');
       if (event === 'incident.reported') expect(JSON.parse(data).data.report.class).to.equal('tool_call_burst');
     }
-  }).timeout(20_000);
+  });
 
   it('says nothing of other machines to who does not see them, and has those that are enrolled meanwhile', async () => {
     const reader = await open('?site=paris');
@@ -127,13 +125,13 @@ function streams(place: () => DatabasePlace): void {
     for (const { id } of events) expect(readStreamPlace(id).sent.size).to.be.at.most(1);
     await reader.until(() => readStreamPlace(reader.lastEventId).sent.size > 0);
     expect(readStreamPlace(reader.lastEventId).sent.size).to.equal(1);
-  }).timeout(20_000);
+  });
 
   it('refuses what is no place', async () => {
     for (const id of ['x', '12.ab:1', '1.2.3']) expect((await open('', id)).status, id).to.equal(400);
     expect((await open('', '1000')).status).to.equal(410);
     expect((await open('?class=x')).status).to.equal(400);
-  }).timeout(20_000);
+  });
 }
 
 describe('The stream of all machines', () => {
@@ -159,14 +157,13 @@ describe('The stream of all machines', () => {
 
   describe('in PGlite', () => streams(() => ({ folder: undefined })));
 
-  describe('in PostgreSQL', function () {
+  describe('in PostgreSQL', () => {
     if (postgresPrograms() === undefined) {
       it('is skipped: PostgreSQL is not installed');
       return;
     }
     let postgres: Postgres;
-    before(async function () {
-      this.timeout(60_000);
+    before(async () => {
       postgres = await Postgres.start({ fsync: 'off' });
     });
     after(() => postgres?.end());

@@ -81,9 +81,9 @@ const DESCRIBED = [
       operations as Record<string, { responses: Record<string, { content?: Record<string, { schema: object }> }> }>,
     ).flatMap(([method, { responses }]) =>
       Object.entries(responses).flatMap(([status, { content }]) =>
-        content === undefined
+        content?.['application/json'] === undefined
           ? []
-          : [{ method, path, status: Number(status), schema: content['application/json']!.schema }],
+          : [{ method, path, status: Number(status), schema: content['application/json'].schema }],
       ),
     ),
   ),
