@@ -28,6 +28,7 @@ const BASE = [
   'refusal-log',
   'secret-file',
   'signed-note',
+  'signed-request',
   'standard-stream',
   'version',
   'when-used',

@@ -1,5 +1,7 @@
 /** `incident-recorder ship`: ships the log of this machine to its fleet. */
+import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { wholeNumber } from './filter-options.ts';
 import { FleetNotReachable } from '../ship/errors.ts';
@@ -11,6 +13,7 @@ interface Options {
   readonly fleet?: string;
   readonly machine?: string;
   readonly fleetTokenFile?: string;
+  readonly machineKey?: string;
   readonly ca?: string;
   readonly cert?: string;
   readonly certKey?: string;
@@ -44,6 +47,10 @@ export const define = (command: Command): Command =>
     .option(
       '--fleet-token-file <file>',
       `the file with the token for the fleet [FLEET_TOKEN_PATH]; else ${DIRECTORY}/fleet-token`,
+    )
+    .option(
+      '--machine-key <file>',
+      'the key that signs the requests [FLEET_MACHINE_KEY_PATH]; else machine-key.pem beside the token, where there is one',
     )
     .option('--ca <file>', 'certificates that the one of the fleet has to come from [FLEET_CA_PATH]')
     .option('--cert <file>', 'a client certificate [FLEET_CLIENT_CERT_PATH]')
@@ -117,11 +124,15 @@ async function shipFrom(options: Options, { machine, ...fleet }: Place, signal: 
   // With --once the lines are for whoever waits for the end, and standard output is for what came of it.
   const say = once ? plainLines(writeNotice) : jsonLines((line) => void process.stdout.write(line));
   const tokenPath = options.fleetTokenFile ?? (env.FLEET_TOKEN_PATH || undefined);
+  const token = tokenPath ?? (fleet.certPath === undefined ? `${directory}/fleet-token` : undefined);
+  const usualKey = join(token === undefined ? directory : dirname(token), 'machine-key.pem');
   const shipper = new Shipper({
     machine,
     fleet: {
       ...fleet,
-      tokenPath: tokenPath ?? (fleet.certPath === undefined ? `${directory}/fleet-token` : undefined),
+      tokenPath: token,
+      machineKeyPath:
+        options.machineKey ?? (env.FLEET_MACHINE_KEY_PATH || (existsSync(usualKey) ? usualKey : undefined)),
     },
     recorder: {
       url: options.url ?? (env.INCIDENT_RECORDER_URL || undefined),

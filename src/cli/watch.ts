@@ -89,7 +89,7 @@ function lineOf(entry: AuditEntry): string {
   const { timestamp, event, data, machine } = entry;
   const { seq, incident = '-', state } = data;
   const style = STATE_STYLES[state as keyof typeof STATE_STYLES];
-  const head = `${timestamp}  ${String(seq).padStart(6)}  ${padded(printable(event), 22)}  ${padded(printable(incident), 25)}`;
+  const head = `${timestamp}  ${String(seq ?? '-').padStart(6)}  ${padded(printable(event), 22)}  ${padded(printable(incident), 25)}`;
   const line = [
     ...(machine === undefined ? [] : [padded(printable(machine), 16)]),
     head,

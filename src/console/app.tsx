@@ -35,9 +35,12 @@ const PAGES: Readonly<Record<View, ComponentType>> = {
     : lazyView(async () => (await import('./posture/posture-view.tsx')).PostureView),
   campaigns: ofFleet(async () => (await import('./of-fleet/campaigns-view.tsx')).CampaignsView),
   commands: ofFleet(async () => (await import('./of-fleet/commands-view.tsx')).CommandsView),
+  recoveries: ofFleet(async () => (await import('./of-fleet/recoveries-view.tsx')).RecoveriesView),
   overview: lazyView(async () => (await import('./overview/overview-view.tsx')).OverviewView),
   statecharts: lazyView(async () => (await import('./statecharts/statecharts-view.tsx')).StatechartsView),
-  audit: isFleet ? IncidentsView : lazyView(async () => (await import('./audit/audit-view.tsx')).AuditView),
+  audit: isFleet
+    ? lazyView(async () => (await import('./of-fleet/audit-view.tsx')).FleetAuditView)
+    : lazyView(async () => (await import('./audit/audit-view.tsx')).AuditView),
 };
 
 const show = (isShown: { value: boolean }) => (): void => {

@@ -11,7 +11,6 @@ import {
   type State,
 } from '../../machines/vocabulary.ts';
 import { HOUR } from '../clock.ts';
-import { isFleet } from './service.ts';
 
 /** Spans of time that end now, by name. */
 export const SPANS = { '1h': HOUR, '24h': 24 * HOUR, '7d': 7 * 24 * HOUR } as const;
@@ -166,8 +165,7 @@ export type BulkFilter = Readonly<Record<string, readonly string[]>>;
 
 /** The filter for a command on many incidents; undefined for one that the API lacks, and for what selects everything. */
 export const bulkFilterOf = (filters: Filters, now: number): BulkFilter | undefined => {
-  // The fleet gives a command to one incident of one machine at a time.
-  if (filters.holds !== undefined || isFleet) return undefined;
+  if (filters.holds !== undefined) return undefined;
   const query = apiQuery({ ...filters, sort: undefined }, now);
   const names = [...new Set(query.keys())];
   return names.length === 0 ? undefined : Object.fromEntries(names.map((name) => [name, query.getAll(name)]));

@@ -11,6 +11,7 @@ import { counted } from './format.ts';
 import { listen } from './live-entries.ts';
 import { announce } from './live-region.ts';
 import { fragmentOf, goTo } from './route.ts';
+import { isFleet } from './service.ts';
 
 const STORED_AS = 'incident-recorder.notices';
 /** Reports within this time are one notice; and the list has time to learn whether they are silenced. */
@@ -97,12 +98,34 @@ const tell = (): void => {
   });
 };
 
-/** Gives notice of critical incidents while the page is open. */
+/** What the stream of a fleet says of a campaign. */
+interface CampaignEvent {
+  readonly event: string;
+  readonly data: { readonly campaign?: string; readonly class?: string; readonly machines?: number };
+}
+
+/** Says that the same happens on several machines, once when it is raised; a desktop notice and the sound as allowed. */
+const tellOfCampaign = ({ event, data: { campaign, class: name = '', machines = 0 } }: CampaignEvent): void => {
+  if (event !== 'campaign.raised' || campaign === undefined) return;
+  announce(`Campaign: ${name} on ${counted(machines, 'machine')}`);
+  const { desktop, sound } = allowed.peek();
+  if (sound) beep();
+  if (!desktop) return;
+  const notice = new Notification(`The same on ${counted(machines, 'machine')}`, { body: name, tag: campaign });
+  notice.addEventListener('click', () => {
+    focus();
+    goTo(fragmentOf({ view: 'campaigns', id: campaign, query: '' }));
+    notice.close();
+  });
+};
+
+/** Gives notice of critical incidents, and of campaigns, while the page is open. */
 export const followCritical = (): void => {
   allowed.value = stored();
   listen((entry) => {
     const id = criticalOf(entry);
     const { desktop, sound } = allowed.peek();
+    if (isFleet) tellOfCampaign(entry as unknown as CampaignEvent);
     if (id === undefined || (!desktop && !sound)) return;
     if (waiting.length === 0) setTimeout(tell, TOGETHER);
     waiting.push(id);

@@ -5,7 +5,10 @@ import { keyOfIncident, nameOfIncident } from './incident-key.ts';
 import { isFleet } from './service.ts';
 
 const OF_RECORDER = ['incidents', 'posture', 'overview', 'statecharts', 'audit'] as const;
-const OF_FLEET = ['incidents', 'machines', 'posture', 'campaigns', 'commands', 'overview', 'statecharts'] as const;
+const OF_FLEET = [
+  ...(['incidents', 'machines', 'posture', 'campaigns', 'recoveries', 'commands'] as const),
+  ...(['overview', 'statecharts', 'audit'] as const),
+] as const;
 export type View = (typeof OF_RECORDER)[number] | (typeof OF_FLEET)[number];
 
 /** The views of the service. */

@@ -47,6 +47,8 @@ export const pathOfAct = ({ name }: RecoveryAct): string => `/api/v1/recovery/${
 
 /** An incident that waits for its recovery, as far as people are shown it. */
 export interface PendingRecovery {
+  /** At a fleet: where. */
+  readonly machine?: string;
   readonly incident_id: string;
   readonly incident_class: IncidentClass;
   readonly severity: Severity;

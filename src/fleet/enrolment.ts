@@ -158,7 +158,7 @@ export class Enrolment {
       const keys = key === undefined ? sealed : this.#seal.add(sealed, key);
       await sql`
         UPDATE machines SET enrolled_at = clock_timestamp(), revoked_at = NULL, token_sha256 = ${token_sha256},
-          public_key = ${public_key}, audit_key_sealed = ${keys}
+          public_key = ${public_key}, signs_since = NULL, audit_key_sealed = ${keys}
         WHERE machine = ${machine}`.execute(tx);
       if (key !== undefined)
         await tx.updateTable('logs').set({ key_lost_from: null }).where('machine', '=', machine).execute();

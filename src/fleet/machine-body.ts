@@ -3,15 +3,17 @@ import type { IncomingMessage } from 'node:http';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { RecorderError } from '../errors.ts';
+import { digestOf } from '../signed-request.ts';
 
 const unpack = promisify(gunzip);
 
 /**
  * Reads a body.
  * @param most bytes, packed and unpacked
- * @throws RecorderError `too_large`, `unsupported_media_type` for another encoding, `invalid_request` for a broken one
+ * @param digest that of the body as it comes, where the machine has signed one
+ * @throws RecorderError `forbidden` for a body of another digest, `too_large`, `unsupported_media_type` for another encoding, `invalid_request` for a broken one
  */
-export async function readBody(request: IncomingMessage, most: number): Promise<Buffer> {
+export async function readBody(request: IncomingMessage, most: number, digest?: string): Promise<Buffer> {
   const encoding = request.headers['content-encoding'] ?? 'identity';
   if (encoding !== 'gzip' && encoding !== 'identity')
     throw new RecorderError('unsupported_media_type', 'Content-Encoding must be gzip or identity');
@@ -25,6 +27,8 @@ export async function readBody(request: IncomingMessage, most: number): Promise<
   }
   if (!request.complete) throw new RecorderError('invalid_request', 'the body is cut');
   const body = Buffer.concat(chunks, length);
+  if (digest !== undefined && digestOf(body) !== digest)
+    throw new RecorderError('forbidden', 'forbidden: this is not the body that the machine has signed');
   if (encoding === 'identity' || body.length === 0) return body;
   try {
     return await unpack(body, { maxOutputLength: most });
@@ -41,8 +45,12 @@ const tooLarge = (most: number): RecorderError =>
  * Reads a body of JSON.
  * @throws RecorderError `invalid_request` when it is no object of JSON; like `readBody`
  */
-export async function readJson(request: IncomingMessage, most: number): Promise<Readonly<Record<string, unknown>>> {
-  const text = (await readBody(request, most)).toString('utf8');
+export async function readJson(
+  request: IncomingMessage,
+  most: number,
+  digest?: string,
+): Promise<Readonly<Record<string, unknown>>> {
+  const text = (await readBody(request, most, digest)).toString('utf8');
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;

@@ -3,9 +3,10 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import type { Context } from 'koa';
 import { sql } from 'kysely';
+import { isMachineName } from '../anchor.ts';
 import type { ApiRoute } from '../api/middleware/routing.ts';
 import { respondJson } from '../api/respond.ts';
-import { type Clock, SECOND } from '../clock.ts';
+import { type Clock, MINUTE, SECOND } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
 import type { FleetDatabase } from './database.ts';
 import type { Enrolment } from './enrolment.ts';
@@ -14,6 +15,7 @@ import type { Ingest } from './ingest/ingest.ts';
 import { MOST_BYTES } from './ingest/received-lines.ts';
 import { readBody, readJson } from './machine-body.ts';
 import type { Quotas } from './quotas.ts';
+import { machineKeyIn, openSignature, SIGNATURE_HEADER } from '../signed-request.ts';
 
 export interface MachineRouteDependencies {
   readonly db: FleetDatabase;
@@ -39,6 +41,8 @@ const LOG = /^[0-9a-f]{64}$/;
 /** Attempts to enrol that fail: of one address for one machine, and of one address. Behind a proxy all have one. */
 const WRONG_SECRETS = { most: 20, forgetAfter: 6 * SECOND };
 const WRONG_ENROLMENTS = { most: 200, forgetAfter: SECOND / 10 };
+/** How far the time of a signature may be from now, in milliseconds. */
+const SIGNED_WITHIN = 5 * MINUTE;
 const PEER = 'the token, or the certificate, is not one of this machine';
 
 export function machineRoutes(dependencies: MachineRouteDependencies): readonly ApiRoute[] {
@@ -76,7 +80,7 @@ export function machineRoutes(dependencies: MachineRouteDependencies): readonly 
   const limited =
     (kind: string, handle: (ctx: Context, machine: string) => Promise<void>) =>
     async (ctx: Context): Promise<void> => {
-      const machine = await machineOf(ctx, db);
+      const machine = await machineOf(ctx, db, clock);
       // No name of a machine has a space.
       const name = `${machine} ${kind}`;
       const leave = quotas.enter(name);
@@ -98,7 +102,7 @@ export function machineRoutes(dependencies: MachineRouteDependencies): readonly 
 
   const store = async (ctx: Context): Promise<void> => {
     const arrived = clock.monotonic();
-    const machine = await machineOf(ctx, db);
+    const machine = await machineOf(ctx, db, clock);
     const leave = quotas.enter(machine);
     // What is refused costs as much as what is stored; a body that can't be read, as much as the longest.
     let bytes = MOST_BYTES;
@@ -106,7 +110,7 @@ export function machineRoutes(dependencies: MachineRouteDependencies): readonly 
     try {
       const log = logIn(ctx);
       const from = requireCount('from', ctx.query.from, 1);
-      const body = await readBody(ctx.req, MOST_BYTES);
+      const body = await readBody(ctx.req, MOST_BYTES, signedDigest(ctx));
       bytes = body.length;
       const { stored: entries, ...stored } = await ingest.store({
         machine,
@@ -128,7 +132,7 @@ export function machineRoutes(dependencies: MachineRouteDependencies): readonly 
   };
 
   const status = async (ctx: Context, machine: string): Promise<void> => {
-    const given = await readJson(ctx.req, LONGEST_STATUS);
+    const given = await readJson(ctx.req, LONGEST_STATUS, signedDigest(ctx));
     const policy = isObject(given.policy) ? given.policy : {};
     const time = typeof given.clock === 'string' ? Date.parse(given.clock) : Number.NaN;
     const skew = Number.isNaN(time) ? null : Math.round(time - clock.now());
@@ -162,7 +166,7 @@ export function machineRoutes(dependencies: MachineRouteDependencies): readonly 
 
   const result = async (ctx: Context, machine: string): Promise<void> => {
     const id = String(ctx.params.id);
-    const { status: answered, body } = await readJson(ctx.req, LONGEST_RESULT);
+    const { status: answered, body } = await readJson(ctx.req, LONGEST_RESULT, signedDigest(ctx));
     if (!Number.isSafeInteger(answered) || Number(answered) < 100 || Number(answered) > 599)
       throw new RecorderError('invalid_request', 'status must be an HTTP status');
     // 410: it has expired at the machine, or the incident has left the record there, which the body says.
@@ -217,7 +221,7 @@ async function fetchCommands(db: FleetDatabase, machine: string): Promise<readon
  * The machine of a request, which has shown its token or its certificate.
  * @throws RecorderError `unauthenticated` without either; `forbidden` when it is not this machine's, or was revoked
  */
-async function machineOf(ctx: Context, db: FleetDatabase): Promise<string> {
+async function machineOf(ctx: Context, db: FleetDatabase, clock: Pick<Clock, 'now'>): Promise<string> {
   const machine = String(ctx.params.machine);
   const token = /^bearer +(\S+)$/i.exec(ctx.req.headers.authorization ?? '')?.[1];
   const named = certifiedName(ctx);
@@ -225,9 +229,11 @@ async function machineOf(ctx: Context, db: FleetDatabase): Promise<string> {
     ctx.set('WWW-Authenticate', 'Bearer');
     throw new RecorderError('unauthenticated', 'show the token of the machine: Authorization: Bearer …');
   }
+  // Nothing else is looked up: a name with a NUL is none that a column can hold.
+  if (!isMachineName(machine)) throw new RecorderError('forbidden', `forbidden: ${PEER}`);
   const row = await db
     .selectFrom('machines')
-    .select(['token_sha256', 'revoked_at'])
+    .select(['token_sha256', 'revoked_at', 'public_key', 'signs_since'])
     .where('machine', '=', machine)
     .executeTakeFirst();
   if (row === undefined || row.revoked_at !== null)
@@ -241,8 +247,39 @@ async function machineOf(ctx: Context, db: FleetDatabase): Promise<string> {
     timingSafeEqual(createHash('sha256').update(token).digest(), Buffer.from(row.token_sha256, 'hex'));
   const isCertified = token === undefined && named === machine && row.token_sha256 !== null;
   if (!isTokens && !isCertified) throw new RecorderError('forbidden', `forbidden: ${PEER}`);
+  const isSigned = requireSignature(ctx, row.public_key, clock.now());
+  if (!isSigned && isTokens && row.signs_since !== null)
+    throw new RecorderError('forbidden', 'forbidden: this machine signs its requests, and this one is not signed');
+  if (isSigned && row.signs_since === null)
+    await sql`
+      UPDATE machines SET signs_since = clock_timestamp()
+      WHERE machine = ${machine} AND public_key = ${row.public_key} AND signs_since IS NULL`.execute(db);
   return machine;
 }
+
+/**
+ * Looks at the signature of a request.
+ * @returns whether there is one; a key that can't verify any has signed nothing
+ * @throws RecorderError `forbidden` for a wrong one; `unauthenticated` with `now` for one from another time, because the
+ *   machine's clock may be wrong: it signs again then with that
+ */
+function requireSignature(ctx: Context, publicKey: string | null, now: number): boolean {
+  const header = ctx.req.headers[SIGNATURE_HEADER];
+  const key = typeof header === 'string' ? machineKeyIn(publicKey) : undefined;
+  if (key === undefined) return false;
+  const signed = openSignature(header as string, { method: ctx.method, target: ctx.req.url ?? '' }, key);
+  if (signed === undefined)
+    throw new RecorderError('forbidden', 'forbidden: the key of this machine has not signed this request');
+  if (Math.abs(signed.time - now) > SIGNED_WITHIN)
+    throw new RecorderError('unauthenticated', 'the request was signed at another time', {
+      fields: { code: 'signed_at_another_time', now },
+    });
+  ctx.state.signedDigest = signed.digest;
+  return true;
+}
+
+/** The digest of the body that the machine has signed; undefined when it signs nothing. */
+const signedDigest = ({ state }: Context): string | undefined => state.signedDigest as string | undefined;
 
 /** The name in the certificate that the client has shown, if one that the fleet trusts has signed it. */
 function certifiedName({ req: { socket } }: Context): string | undefined {

@@ -3,13 +3,16 @@ import { SECOND } from '../clock.ts';
 import type { FleetAlarms } from './alarms.ts';
 import type { Campaigns } from './campaigns.ts';
 import type { LabelActs } from './label-acts.ts';
+import type { Sums } from './read-models/sums.ts';
+import type { ReleaseActs } from './release-acts.ts';
 
 const EVERY = 2 * SECOND;
 
 export interface WatchOptions {
   readonly alarms: FleetAlarms;
   readonly campaigns: Campaigns;
-  readonly acts: LabelActs;
+  readonly acts: readonly Pick<LabelActs | ReleaseActs, 'complete'>[];
+  readonly sums: Sums;
   readonly log: { warn(fields: object, message: string): void };
 }
 
@@ -20,7 +23,7 @@ export interface Watch {
 }
 
 /** Looks for alarms, campaigns and acts that are not complete, until it is stopped. A look that fails is tried again. */
-export function startWatch({ alarms, campaigns, acts, log }: WatchOptions): Watch {
+export function startWatch({ alarms, campaigns, acts, sums, log }: WatchOptions): Watch {
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;
   let under: Promise<void> | undefined;
@@ -35,7 +38,8 @@ export function startWatch({ alarms, campaigns, acts, log }: WatchOptions): Watc
   const all = async (): Promise<void> => {
     await attempt('alarms', () => alarms.look());
     await attempt('campaigns', () => campaigns.look());
-    await attempt('acts', () => acts.complete());
+    for (const one of acts) await attempt('acts', () => one.complete());
+    await attempt('sums', () => sums.make());
   };
   const look = (): Promise<void> => (under ??= all().finally(() => (under = undefined)));
   const again = (): void => {

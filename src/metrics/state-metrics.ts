@@ -37,11 +37,23 @@ export interface StateParts {
 export function addStateMetrics(registry: Registry, parts: StateParts): void {
   addServiceMetrics(registry, parts);
   addLogMetrics(registry, parts);
+  addAnchorMetrics(registry, parts);
   addIncidentMetrics(registry, parts);
   addContainmentMetrics(registry, parts);
   addOverdueMetrics(registry, parts);
   addWebhookMetrics(registry, parts);
   addGuardMetrics(registry, parts);
+}
+
+/** There is none before the first anchor, and none while the log is being read. */
+function addAnchorMetrics(registry: Registry, { projections, clock }: StateParts): void {
+  const help = 'Age of the last anchor of the log, as old as what the fleet has signed.';
+  addReadings(registry, 'incident_recorder_anchor_age_seconds', help, [], () => {
+    const last = projections.reading === undefined ? projections.anchors.last() : undefined;
+    if (last === undefined) return [];
+    const since = Math.min(Date.parse(last.at), Date.parse(last.time));
+    return [[{}, Math.max(0, clock.now() - since) / SECOND]];
+  });
 }
 
 function addServiceMetrics(registry: Registry, { reasons, actors, streams, policy }: StateParts): void {

@@ -203,6 +203,7 @@ async function writeDropIn({
     `Environment=FLEET_URL=${url}`,
     `Environment=FLEET_MACHINE=${machine}`,
     ...(reached === undefined ? [] : [`Environment=FLEET_ADDRESS=${reached}`, `IPAddressAllow=${reached}`]),
+    ...credential('machine-key', join(directory, FILES.key), 'FLEET_MACHINE_KEY_PATH'),
     ...(caPath === undefined ? [] : credential('fleet-ca', join(directory, FILES.ca), 'FLEET_CA_PATH')),
     ...(certPath === undefined ? [] : credential('fleet-client-cert', certPath, 'FLEET_CLIENT_CERT_PATH')),
     ...(keyPath === undefined ? [] : credential('fleet-client-key', keyPath, 'FLEET_CLIENT_KEY_PATH')),

@@ -4,6 +4,7 @@
  *
  * It uses `node:http` and `node:https`: the global `fetch` needs WebAssembly, which a confined host does not allow.
  */
+import { createPrivateKey, type KeyObject } from 'node:crypto';
 import type { Agent, ClientRequest, IncomingHttpHeaders, IncomingMessage, RequestOptions } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -11,6 +12,7 @@ import { isIP, type LookupFunction, type Socket } from 'node:net';
 import { SECOND } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
 import { isLoopback } from '../loopback.ts';
+import { digestOf, SIGNATURE_HEADER, signRequest } from '../signed-request.ts';
 import type { BandwidthLimit } from './bandwidth-limit.ts';
 import { FleetNotReachable, FleetRefused } from './errors.ts';
 
@@ -36,6 +38,8 @@ export interface FleetOptions {
   readonly tokenPath?: string | undefined;
   /** Certificates (PEM) that the fleet's has to come from, instead of those of the system. */
   readonly caPath?: string | undefined;
+  /** The file with the machine's key (PEM), which signs the requests: see `signed-request.ts`. */
+  readonly machineKeyPath?: string | undefined;
   /** A client certificate and its key (PEM): both or none. */
   readonly certPath?: string | undefined;
   readonly keyPath?: string | undefined;
@@ -75,12 +79,16 @@ export class FleetConnection {
   /** The connections over which requests can be sent. */
   readonly #ready = new WeakSet<Socket>();
   readonly #tokenPath: string | undefined;
+  readonly #machineKey: KeyObject | undefined;
+  /** How far the fleet's clock is ahead, in milliseconds, as far as that matters. */
+  #ahead = 0;
   readonly #bandwidth: BandwidthLimit | undefined;
 
   /** @throws RecorderError `config` for an URL, an address or a file that can't be used */
   constructor({
     url,
     tokenPath,
+    machineKeyPath,
     caPath,
     certPath,
     keyPath,
@@ -92,6 +100,7 @@ export class FleetConnection {
     const { protocol, host, base } = fleetUrl(url, address);
     this.url = base.href.replace(/\/$/, '');
     this.#tokenPath = tokenPath;
+    this.#machineKey = machineKeyPath === undefined ? undefined : machineKeyAt(machineKeyPath);
     this.#bandwidth = bandwidth;
     // An environment that turns the check off for the whole process must not give the token to whoever answers.
     const tls = { ca: read(caPath), cert: read(certPath), key: read(keyPath), rejectUnauthorized: true };
@@ -115,6 +124,19 @@ export class FleetConnection {
    */
   async send(request: FleetRequest): Promise<FleetAnswer> {
     try {
+      return await this.#ask(request);
+    } catch (error) {
+      if (!(error instanceof FleetRefused) || error.code !== 'signed_at_another_time') throw error;
+      const { now } = error.body;
+      if (typeof now !== 'number' || !Number.isSafeInteger(now)) throw error;
+      // The clock of this machine may be wrong: the entries are to be shipped all the same.
+      this.#ahead = now - Date.now();
+      return this.#ask(request);
+    }
+  }
+
+  async #ask(request: FleetRequest): Promise<FleetAnswer> {
+    try {
       const response = await this.#open(request);
       const text = await textOf(response);
       const status = response.statusCode ?? 0;
@@ -127,6 +149,12 @@ export class FleetConnection {
       const { code, message } = error as NodeJS.ErrnoException;
       throw new FleetNotReachable(`no answer from the fleet at ${this.url} (${code ?? message})`, { cause: error });
     }
+  }
+
+  #signature(method: string, target: string, body: Buffer | undefined): Readonly<Record<string, string>> {
+    if (this.#machineKey === undefined) return {};
+    const request = { method, target, time: Date.now() + this.#ahead, digest: digestOf(body) };
+    return { [SIGNATURE_HEADER]: signRequest(request, this.#machineKey) };
   }
 
   /** Closes the idle connections. */
@@ -152,6 +180,7 @@ export class FleetConnection {
             accept: 'application/json',
             ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
             ...(length === undefined ? {} : { 'content-length': length }),
+            ...(anonymous ? {} : this.#signature(method, path, body)),
             ...headers,
           },
         },
@@ -169,7 +198,8 @@ export class FleetConnection {
   /** Ends a request for which no connection comes about in time, and says how far it came. */
   #limitConnecting(sent: ClientRequest): void {
     const within = this.#connectWithin;
-    let missing = isIP(String(this.#target.host)) === 0 ? 'no answer of a resolver' : 'no connection';
+    const { host, lookup } = this.#target;
+    let missing = isIP(String(host)) === 0 && lookup === undefined ? 'no answer of a resolver' : 'no connection';
     const timer = setTimeout(() => sent.destroy(new Error(`${missing} in ${within} ms`)), within);
     const done = (): void => clearTimeout(timer);
     sent.once('close', done).once('socket', (socket) => {
@@ -232,6 +262,15 @@ function read(path: string | undefined): Buffer | undefined {
     return readFileSync(path);
   } catch (error) {
     throw unreadable(path, error);
+  }
+}
+
+function machineKeyAt(path: string): KeyObject {
+  const text = read(path)!;
+  try {
+    return createPrivateKey(text);
+  } catch (cause) {
+    throw new RecorderError('config', `${path} is no private key (PEM)`, { cause });
   }
 }
 

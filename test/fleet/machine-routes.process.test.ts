@@ -1,9 +1,10 @@
 /** The routes for machines, over HTTP: who is let in, and what is too much. */
-import { createHash } from 'node:crypto';
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import { request } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import { verifierKeyOf } from '../../src/signed-note.ts';
+import { digestOf, SIGNATURE_HEADER, signRequest } from '../../src/signed-request.ts';
 import { readFleetConfig } from '../../src/fleet/config.ts';
 import type { Fleet } from '../../src/fleet/fleet.ts';
 import { Engine } from './support/engines.ts';
@@ -139,6 +140,49 @@ describe('the routes for machines', () => {
     expect((await ask('PUT', path, { body, token: 'second' })).status).to.equal(200);
     await fleet.enrolment.revoke('a1', 'test');
     expect((await ask('PUT', path, { body, token: 'second' })).status).to.equal(403);
+  });
+
+  it('lets in nobody under a name that no machine has', async () => {
+    const token = await enrolled('a3');
+    for (const name of [
+      'a%00b',
+      '%2e%2e',
+      'a3%2Fx',
+      '%F0%9F%98%80',
+      'a'.repeat(2000),
+      '__proto__',
+      "a3'--",
+      'A3%20',
+      '%20a3',
+    ])
+      for (const [method, path] of [
+        ['PUT', 'status'],
+        ['GET', 'commands'],
+        ['GET', `logs/${'a'.repeat(64)}`],
+        ['PUT', `logs/${'a'.repeat(64)}/entries?from=1`],
+        ['POST', 'commands/x%00/result'],
+      ] as const) {
+        const { status, body } = await ask(method, `/api/v1/machines/${name}/${path}`, {
+          token,
+          ...(method === 'GET' ? {} : { body: {} }),
+        });
+        expect(status, `${method} ${name} ${path} ${JSON.stringify(body)}`).to.equal(403);
+      }
+    // Those of a machine, with what no column can hold.
+    const result = { status: 200, body: {} };
+    const odd = await ask('POST', '/api/v1/machines/a3/commands/x%00/result', { token, body: result });
+    expect(odd.status).to.be.within(400, 404);
+    expect(
+      (await ask('PUT', '/api/v1/machines/a3/status', { token, body: { clock: '+275760-09-13' } })).status,
+    ).to.equal(200);
+    const far = {
+      entries: -(2 ** 53) + 1,
+      version: '\ud800\0',
+      log: {},
+      policy: { digest: [], text: '\0' },
+      health: 1,
+    };
+    expect((await ask('PUT', '/api/v1/machines/a3/status', { token, body: far })).status).to.equal(200);
   });
 
   it('says in a 409 what is expected', async () => {
@@ -337,5 +381,43 @@ describe('the routes for machines', () => {
       for (const { id } of body as unknown as { id: string }[]) seen.add(id);
     }
     expect(seen.size).to.equal(10);
+  });
+
+  it('wants a machine that signs its requests to sign all, for what they are and when', async () => {
+    const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+    const secret = await fleet.enrolment.invite('k1', {}, 'test');
+    const token = 'token-of-k1';
+    const public_key = publicKey.export({ type: 'spki', format: 'der' }).toString('base64');
+    await ask('POST', '/api/v1/enrol', { body: { machine: 'k1', secret, token_sha256: sha256(token), public_key } });
+    const log = new MachineLog('k1').fill(3);
+    const path = entries('k1', log);
+    const body = log.body(1);
+    const signed = (changes: object = {}, key = privateKey): Record<string, string> => {
+      const asked = { method: 'PUT', target: path, time: Date.now(), digest: digestOf(body), ...changes };
+      return { [SIGNATURE_HEADER]: signRequest(asked, key) };
+    };
+    const put = async (headers: Record<string, string>, more: object = {}): Promise<Answer> =>
+      ask('PUT', path, { body, token, headers, ...more });
+    // Until it has signed one, its token is enough.
+    expect((await put({})).status).to.equal(200);
+    expect((await put(signed())).status).to.equal(200);
+    expect((await put({})).status).to.equal(403);
+    expect((await ask('GET', '/api/v1/machines/k1/commands', { token })).status).to.equal(403);
+    expect((await put(signed({}, generateKeyPairSync('ed25519').privateKey))).status).to.equal(403);
+    expect((await put(signed({ target: `${path}0` }))).status).to.equal(403);
+    expect((await put(signed({ method: 'POST' }))).status).to.equal(403);
+    expect((await put(signed(), { body: Buffer.concat([body, Buffer.from('\n')]) })).status).to.equal(403);
+    expect((await put({ [SIGNATURE_HEADER]: 't=1; sha256=; sig=' })).status).to.equal(403);
+    const late = await put(signed({ time: Date.now() - 360_000 }));
+    expect(late.status).to.equal(401);
+    expect(late.body).to.include({ code: 'signed_at_another_time' });
+    expect(late.body.now).to.be.closeTo(Date.now(), 60_000);
+    expect((await put(signed())).status).to.equal(200);
+    // Enrolled again, with a key that can sign nothing.
+    const again = await fleet.enrolment.rotate('k1', 'test');
+    await ask('POST', '/api/v1/enrol', {
+      body: { machine: 'k1', secret: again, token_sha256: sha256(token), public_key: 'key' },
+    });
+    expect((await put({})).status).to.equal(200);
   });
 });

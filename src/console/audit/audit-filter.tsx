@@ -4,7 +4,7 @@ import { counted } from '../format.ts';
 import { localTime } from '../incidents/command-fields.tsx';
 import { useActs } from '../keyboard.ts';
 import { Icon } from '../parts/icon.tsx';
-import { fragmentOf, goTo } from '../route.ts';
+import { fragmentOf, goTo, route } from '../route.ts';
 import { type AuditFilters, isFiltered, readAuditFilters, writeAuditFilters } from './audit-lines.ts';
 
 interface AuditFilterProps {
@@ -42,8 +42,11 @@ const WORDS_ID = 'audit-words';
 const NONE = readAuditFilters('');
 
 /** Shows these entries, in place of the present address. */
-const showAudit = (filters: AuditFilters): void =>
-  goTo(fragmentOf({ view: 'audit', query: writeAuditFilters(filters) }), 'replace');
+const showAudit = (filters: AuditFilters): void => {
+  // At a fleet: the machine whose log it is.
+  const { id } = route.peek();
+  goTo(fragmentOf({ view: 'audit', ...(id !== undefined && { id }), query: writeAuditFilters(filters) }), 'replace');
+};
 
 /** By event, person, role, incident, time and text; and whether delivery entries are shown. */
 export const AuditFilter = ({ filters, noise, people }: AuditFilterProps) => {

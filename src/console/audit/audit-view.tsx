@@ -233,7 +233,7 @@ const Chain = ({ lines }: LinesProps) => {
   );
 };
 
-const Verification = ({ lines }: LinesProps) => {
+export const Verification = ({ lines }: LinesProps) => {
   const verdict = useSignal<RangeVerdict | undefined>(undefined);
   const isUnderWay = useSignal(false);
   const verify = async (): Promise<void> => {

@@ -1,7 +1,7 @@
 import { ACTIONS } from '../../../machines/vocabulary.ts';
 import { attentionCount, attention } from '../attention.ts';
 import { ATTENTION } from '../filters.ts';
-import { inForce, openAlarms } from '../of-fleet/live-fleet.ts';
+import { campaigns, inForce, isNewCampaign, openAlarms } from '../of-fleet/live-fleet.ts';
 import { counted, grouped, momentOf, timeOfDay } from '../format.ts';
 import { health } from '../health.ts';
 import { act } from '../keyboard.ts';
@@ -18,6 +18,9 @@ import { nameOfView } from './view-names.ts';
 /** Where a view is: the list begins with what needs attention. */
 export const wayTo = (view: View): string => fragmentOf({ view, query: view === 'incidents' ? ATTENTION : '' });
 
+/** The views that the line has room for; the palette and the keys have all. */
+const NAMED_VIEWS = VIEWS.filter((name) => !isFleet || name !== 'statecharts');
+
 /** The line above every view. */
 export const TopBar = ({ view }: { readonly view: View }) => (
   <header class="top">
@@ -32,7 +35,7 @@ export const TopBar = ({ view }: { readonly view: View }) => (
       <span class="place">{nameOfView(view)}</span>
     </a>
     <nav aria-label="Views">
-      {VIEWS.map((name) => (
+      {NAMED_VIEWS.map((name) => (
         <a key={name} href={wayTo(name)} aria-current={name === view ? 'page' : undefined}>
           {nameOfView(name)} <Count of={name} />
         </a>
@@ -91,6 +94,7 @@ export const Tabs = ({ view }: { readonly view: View }) => (
 const Count = ({ of }: { readonly of: View }) => {
   if (of === 'incidents') return <AttentionCount />;
   if (of === 'machines') return <AlarmCount />;
+  if (of === 'campaigns') return <CampaignCount />;
   if (of !== 'posture') return null;
   return isFleet ? <OverdueEverywhere /> : <OverdueCount />;
 };
@@ -127,6 +131,11 @@ const AlarmCount = () => {
   const known = useLiveResource(openAlarms) ?? [];
   const count = known.filter(({ acknowledged_at: seen }) => seen === null).length;
   return <BadCount count={count} title={`${counted(count, 'alarm')} that nobody has acknowledged`} />;
+};
+
+const CampaignCount = () => {
+  const count = (useLiveResource(campaigns) ?? []).filter(isNewCampaign).length;
+  return <BadCount count={count} title={`${counted(count, 'campaign')} that nobody has taken note of`} />;
 };
 
 const BadCount = ({ count, title }: { readonly count: number; readonly title: string }) =>

@@ -60,7 +60,7 @@ export class IncidentDetail {
     this.incident = new LiveResource(() => `/api/v1/incidents/get?${query}`, changes, 300);
     this.transitions = new LiveResource(() => `/api/v1/incidents/transitions?${query}`, concerns, 300);
     this.preview = new LiveResource(
-      () => (isFleet ? undefined : `/api/v1/containment/preview?${query}&command=resolve`),
+      () => `/api/v1/containment/preview?${query}&command=resolve`,
       ({ event }) => event.startsWith('incident.') || event.startsWith('containment.'),
       2000,
     );

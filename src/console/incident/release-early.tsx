@@ -4,8 +4,7 @@ import type { TargetedSubmitEvent } from 'preact';
 import type { ContainmentAction, Role } from '../../../machines/vocabulary.ts';
 import { counted } from '../format.ts';
 import { obstacleFor } from '../identity.ts';
-import { posture } from '../posture/live-posture.ts';
-import { isFleet } from '../service.ts';
+import { queryOfIncident } from '../incident-key.ts';
 import { announce } from '../live-region.ts';
 import { isOld } from '../live-entries.ts';
 import { NotSent, perform, read } from '../operator.ts';
@@ -43,18 +42,16 @@ const useOthers = (id: string | undefined, action: ContainmentAction): number | 
   const [others, setOthers] = useState<number>();
   useEffect(() => {
     setOthers(undefined);
-    if (id === undefined || isFleet) return undefined;
+    if (id === undefined) return undefined;
     const ends = new AbortController();
-    const query = new URLSearchParams({ id, command: 'release', action });
-    read<Known>(`/api/v1/containment/preview?${query.toString()}`, ends.signal).then(
+    const path = `/api/v1/containment/preview?${queryOfIncident(id)}&command=release&action=${action}`;
+    read<Known>(path, ends.signal).then(
       ({ body }) => setOthers(body.actions.find((one) => one.action === action)?.others),
       () => {},
     );
     return () => ends.abort();
   }, [id, action]);
-  // The fleet shows the posture of the incident's machine.
-  const known = isFleet ? posture.value.value?.[action].holders : undefined;
-  return known === undefined ? others : Math.max(0, known - 1);
+  return others;
 };
 
 export const ReleaseEarly = ({ actions, id, groups = [], holders = 0, roles, onClose }: ReleaseEarlyProps) => {

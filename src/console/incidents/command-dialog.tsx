@@ -12,7 +12,7 @@ import { me } from '../me.ts';
 import { NotSent } from '../operator.ts';
 import { Choice, Dialog, DialogBody, DialogFoot } from '../parts/dialog.tsx';
 import { VerbatimLine } from '../parts/verbatim.tsx';
-import { recoveries } from '../recoveries.ts';
+import { keyOfRecovery, recoveries } from '../recoveries.ts';
 import { incidentFragment } from '../route.ts';
 import { Answers, countOf } from './command-answers.tsx';
 import {
@@ -28,7 +28,7 @@ import { Kinds, ReleasePreview, usePreview } from './command-effects.tsx';
 import { AssignTo, snoozeEnd, SnoozeUntil } from './command-fields.tsx';
 import type { IncidentRow } from './incident-row.ts';
 import { deselect } from './selection.ts';
-import { selectBulk, sendBulk } from './send-bulk.ts';
+import { type BulkSelection, selectBulk, sendBulk } from './send-bulk.ts';
 
 const LONGEST_NOTE = 4096;
 
@@ -48,7 +48,7 @@ export const CommandDialog = (given: GivenCommand) => {
   const [isUnsent, setUnsent] = useState(false);
   const abort = useRef(new AbortController());
   /** From where the command goes on, where few requests work all. */
-  const cursor = useRef<string | undefined>(undefined);
+  const selection = useRef<BulkSelection | undefined>(undefined);
   const closeButton = useRef<HTMLButtonElement>(null);
   useEffect(() => () => abort.current.abort(), []);
   // Resolving says what it releases; whoever resolves nothing need not know.
@@ -83,14 +83,14 @@ export const CommandDialog = (given: GivenCommand) => {
   ): Promise<readonly string[]> => {
     const { filter } = given;
     try {
-      cursor.current ??= await selectBulk(command, filter, ids.length);
-      if (filter === undefined || cursor.current === undefined) return some;
+      selection.current ??= await selectBulk(command, filter, ids, sent, said);
+      if (selection.current === undefined) return some;
       const waiting = new Set(some);
       const answer = (id: string, one: CommandAnswer): void => {
         if (waiting.delete(id)) addAnswer(id, one);
       };
-      const end = await sendBulk(command, filter, cursor.current, said, answer, abort.current.signal);
-      cursor.current = end?.cursor;
+      const end = await sendBulk(command, selection.current, said, answer, abort.current.signal);
+      selection.current = end === undefined ? undefined : { ...selection.current, cursor: end.cursor };
       if (end?.reason === undefined) return end === undefined ? [...waiting] : [];
       const [next] = waiting;
       if (next !== undefined) addAnswer(next, { kind: 'unanswered', reason: end.reason });
@@ -291,7 +291,7 @@ const MOST_NAMED = 5;
 /** Which of the incidents can't be resolved yet, and what they need. */
 const NotRecovered = ({ ids, onLeave }: NotRecoveredProps) => {
   const pending = useLiveResource(recoveries)?.pending_recoveries ?? [];
-  const waiting = pending.filter(({ incident_id: id }) => ids.includes(id));
+  const waiting = pending.filter((one) => ids.includes(keyOfRecovery(one)));
   if (waiting.length === 0) return null;
   const others = waiting.length - MOST_NAMED;
   return (
@@ -299,9 +299,9 @@ const NotRecovered = ({ ids, onLeave }: NotRecoveredProps) => {
       <p>{ids.length === 1 ? 'It' : `${waiting.length} of them`} can’t be resolved yet: recovery is incomplete.</p>
       <ul>
         {waiting.slice(0, MOST_NAMED).map((one) => (
-          <li key={one.incident_id}>
+          <li key={keyOfRecovery(one)}>
             {ids.length > 1 && (
-              <a class="inline" href={incidentFragment(one.incident_id)} onClick={onLeave}>
+              <a class="inline" href={incidentFragment(keyOfRecovery(one))} onClick={onLeave}>
                 {one.incident_id}
               </a>
             )}

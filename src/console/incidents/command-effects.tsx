@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { ContainmentAction } from '../../../machines/vocabulary.ts';
 import { counted, grouped } from '../format.ts';
-import { isFleet } from '../service.ts';
+import { nameOfIncident } from '../incident-key.ts';
 import { read } from '../operator.ts';
 import { ContainmentShape, SeverityMark, StateMark } from '../parts/marks.tsx';
 import { reasonOf, Refusal } from '../request.ts';
@@ -12,6 +12,8 @@ import type { IncidentRow } from './incident-row.ts';
 
 /** What becomes of an action that the incidents hold. */
 export interface ActionPreview {
+  /** At a fleet: where. */
+  readonly machine?: string;
   readonly action: ContainmentAction;
   readonly releases: boolean;
   /** How many incidents hold it, and how many of them are others than these. */
@@ -22,7 +24,11 @@ export interface ActionPreview {
 interface Known {
   readonly actions: readonly ActionPreview[];
   /** The actions that each holds, and whether it takes the command now. */
-  readonly incidents?: readonly { readonly possible: boolean; readonly actions: readonly ContainmentAction[] }[];
+  readonly incidents?: readonly {
+    readonly machine?: string;
+    readonly possible: boolean;
+    readonly actions: readonly ContainmentAction[];
+  }[];
 }
 
 export interface Preview {
@@ -32,6 +38,8 @@ export interface Preview {
 
 /** What the address of one request holds. */
 const MOST_IDS = 100;
+/** How many actions are named: at a fleet they may be on many machines. */
+const MOST_SHOWN = 20;
 
 /** What resolving these incidents releases; nothing is asked for none. */
 export const usePreview = (ids: readonly string[]): Preview => {
@@ -39,10 +47,6 @@ export const usePreview = (ids: readonly string[]): Preview => {
   const key = ids.join();
   useEffect(() => {
     if (ids.length === 0) return undefined;
-    if (isFleet) {
-      setPreview({ fault: 'the machine knows, and the fleet does not ask it before' });
-      return undefined;
-    }
     const ends = new AbortController();
     previewOf(ids, ends.signal).then(
       (known) => setPreview({ known }),
@@ -60,21 +64,29 @@ export const usePreview = (ids: readonly string[]): Preview => {
 /** More than fit into one request are asked in several, and added up: the last of them may still not be the last. */
 const previewOf = async (ids: readonly string[], ends: AbortSignal): Promise<Known> => {
   const parts: Known[] = [];
-  for (let at = 0; at < ids.length; at += MOST_IDS) {
-    const query = new URLSearchParams(ids.slice(at, at + MOST_IDS).map((id) => ['id', id]));
-    parts.push((await read<Known>(`/api/v1/containment/preview?${query.toString()}&command=resolve`, ends)).body);
+  // At a fleet each machine is asked about by itself: two may have the same identifiers.
+  for (const [machine, some] of Map.groupBy(
+    ids.map((key) => nameOfIncident(key)),
+    (name) => name.machine,
+  )) {
+    for (let at = 0; at < some.length; at += MOST_IDS) {
+      const query = new URLSearchParams(some.slice(at, at + MOST_IDS).map(({ id }) => ['id', id]));
+      if (machine !== undefined) query.set('machine', machine);
+      parts.push((await read<Known>(`/api/v1/containment/preview?${query.toString()}&command=resolve`, ends)).body);
+    }
   }
   const refusing = parts.flatMap(({ incidents = [] }) => incidents).filter(({ possible }) => !possible);
   const byAction = Map.groupBy(
     parts.flatMap(({ actions }) => actions),
-    ({ action }) => action,
+    ({ action, machine = '' }) => `${action} ${machine}`,
   );
-  const actions = [...byAction].map(([action, some]): ActionPreview => {
+  const actions = [...byAction.values()].map((some): ActionPreview => {
+    const { action, machine } = some[0]!;
     const holders = Math.max(...some.map((one) => one.holders));
     const mine = some.reduce((sum, one) => sum + one.holders - one.others, 0);
     const others = Math.max(0, holders - mine);
-    const isHeld = refusing.some((one) => one.actions.includes(action));
-    return { action, holders, others, releases: others === 0 && !isHeld };
+    const isHeld = refusing.some((one) => one.machine === machine && one.actions.includes(action));
+    return { ...(machine !== undefined && { machine }), action, holders, others, releases: others === 0 && !isHeld };
   });
   return { actions: actions.toSorted((one, other) => Number(other.releases) - Number(one.releases)) };
 };
@@ -101,10 +113,13 @@ export const ReleasePreview = ({
     <div>
       <h3>What it releases</h3>
       <ul class="effects">
-        {known.actions.map((one) => (
-          <Effect key={one.action} one={one} isOne={isOne} />
+        {known.actions.slice(0, MOST_SHOWN).map((one) => (
+          <Effect key={`${one.action} ${one.machine ?? ''}`} one={one} isOne={isOne} />
         ))}
       </ul>
+      {known.actions.length > MOST_SHOWN && (
+        <p class="muted">and {counted(known.actions.length - MOST_SHOWN, 'action')} more, on other machines</p>
+      )}
     </div>
   );
 };
@@ -118,18 +133,19 @@ const MEANINGS: Readonly<Record<ContainmentAction, string>> = {
 };
 
 const Effect = ({
-  one: { action, releases, holders, others },
+  one: { machine, action, releases, holders, others },
   isOne,
 }: {
   readonly one: ActionPreview;
   readonly isOne: boolean;
 }) => {
   const name = <code>{action}</code>;
+  const where = machine === undefined ? null : <span class="muted">on {machine}</span>;
   if (!releases && others === 0) {
     return (
       <li>
         <ContainmentShape look="done" />
-        <code class="strong">{action}</code>
+        <code class="strong">{action}</code> {where}
         <span>Stays in force: {isOne ? 'its only holder' : 'one of its last holders'} can’t be resolved yet.</span>
       </li>
     );
@@ -138,12 +154,17 @@ const Effect = ({
     return (
       <li>
         <ContainmentShape look="done" />
-        <code class="strong">{action}</code>
+        <code class="strong">{action}</code> {where}
         <span>
           Stays in force.{' '}
           <a
             class="inline"
-            href={listOf({ ...NO_FILTERS, states: ['open', 'contained', 'acknowledged'], holds: action })}
+            href={listOf({
+              ...NO_FILTERS,
+              states: ['open', 'contained', 'acknowledged'],
+              holds: action,
+              ...(machine !== undefined && { machines: [machine] }),
+            })}
             target="_blank"
           >
             {counted(others, 'other incident')}
@@ -157,7 +178,7 @@ const Effect = ({
   return (
     <li class="lets">
       <ContainmentShape look="released" />
-      <code class="strong">{action}</code>
+      <code class="strong">{action}</code> {where}
       <span>
         <b>Released.</b>{' '}
         {isLast && (

@@ -1,16 +1,21 @@
-import { useMemo } from 'preact/hooks';
+import type { TargetedSubmitEvent } from 'preact';
+import { useMemo, useState } from 'preact/hooks';
 import { SECOND } from '../../clock.ts';
 import { SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
 import { counted, grouped } from '../format.ts';
 import { keyOfIncident } from '../incident-key.ts';
+import { obstacleFor } from '../identity.ts';
+import { announce } from '../live-region.ts';
 import { LiveResource } from '../live-resource.ts';
+import { perform } from '../operator.ts';
 import { Machine } from '../parts/machine.tsx';
 import { SeverityMark, StateMark } from '../parts/marks.tsx';
 import { Ago, Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
+import { reasonOf } from '../request.ts';
 import { fragmentOf, route } from '../route.ts';
 import { Cell, Columns, FleetPage } from './fleet-page.tsx';
-import { type Campaign, campaigns } from './live-fleet.ts';
+import { type Campaign, campaigns, isNewCampaign, isOfCampaign } from './live-fleet.ts';
 
 interface Member {
   readonly machine: string;
@@ -58,6 +63,9 @@ const Campaigns = () => (
               </Cell>
               <Cell label="Incidents">
                 {grouped(one.incidents)} <span class="muted">{grouped(one.unresolved)} not resolved</span>
+                <p class="small muted">
+                  <SeenBy one={one} />
+                </p>
               </Cell>
               <Cell label="Last">
                 <Ago at={one.last_at} />
@@ -77,7 +85,8 @@ const SeverityOf = ({ text }: { readonly text: string }) => {
 
 const Values = ({ of }: { readonly of: Campaign['values'] }) => (
   <>
-    {Object.entries(of).map(([path, value]) => (
+    {of === null && <span class="muted">withheld</span>}
+    {Object.entries(of ?? {}).map(([path, value]) => (
       <p key={path} class="value-of">
         <code class="muted">{path}</code>{' '}
         <Verbatim text={typeof value === 'string' ? value : JSON.stringify(value)} longest={160} />
@@ -91,7 +100,7 @@ const CampaignView = ({ campaign }: { readonly campaign: string }) => {
     () =>
       new LiveResource<CampaignDetail>(
         () => `/api/v1/campaigns/${encodeURIComponent(campaign)}`,
-        ({ event }) => event.startsWith('incident.'),
+        ({ event }) => event.startsWith('incident.') || isOfCampaign(event),
         2 * SECOND,
       ),
     [campaign],
@@ -112,6 +121,7 @@ const CampaignView = ({ campaign }: { readonly campaign: string }) => {
           <p>
             <a href={fragmentOf({ view: 'campaigns', query: '' })}>All campaigns</a>
           </p>
+          <AcknowledgeCampaign one={one} onDone={() => detail.refresh()} />
           <section class="card" aria-label="What is the same">
             <header>
               <h2>What is the same</h2>
@@ -161,4 +171,77 @@ const CampaignView = ({ campaign }: { readonly campaign: string }) => {
 const StateOf = ({ text }: { readonly text: string }) => {
   const state = STATES.find((one) => one === text);
   return state === undefined ? <>{text}</> : <StateMark state={state} />;
+};
+
+/** Who has taken note of a campaign, and whether it has grown since. */
+const SeenBy = ({ one }: { readonly one: Campaign }) => {
+  const { acknowledged_by: by, acknowledged_incidents: seen, incidents, unresolved } = one;
+  if (by === null) return unresolved > 0 ? <b>new</b> : null;
+  const more = incidents - (seen ?? 0);
+  return (
+    <>
+      seen by {by}
+      {more > 0 && (
+        <>
+          , <b>{grouped(more)} more since</b>
+        </>
+      )}
+    </>
+  );
+};
+
+const LONGEST_NOTE = 4096;
+
+/** Taking note of a campaign, with what is known of it; again when it has grown. */
+const AcknowledgeCampaign = ({ one, onDone }: { readonly one: Campaign; readonly onDone: () => void }) => {
+  const [note, setNote] = useState('');
+  const [isUnderWay, setUnderWay] = useState(false);
+  const { campaign, acknowledged_at: at, note: kept } = one;
+  const obstacle = obstacleFor(['operator']);
+  const acknowledge = async (event: TargetedSubmitEvent<HTMLFormElement>): Promise<void> => {
+    event.preventDefault();
+    if (isUnderWay || obstacle !== undefined) return;
+    setUnderWay(true);
+    try {
+      await perform('/api/v1/campaigns/acknowledge', { campaign, ...(note.trim() !== '' && { note: note.trim() }) });
+      announce('Acknowledged the campaign');
+      setNote('');
+      campaigns.refresh();
+      onDone();
+    } catch (error) {
+      announce(`Not acknowledged: ${reasonOf(error)}`);
+    } finally {
+      setUnderWay(false);
+    }
+  };
+  return (
+    <section class="card acknowledge-campaign" aria-label="Who has seen it">
+      {at !== null && (
+        <p>
+          <SeenBy one={one} />, <Ago at={at} />
+          {kept !== null && (
+            <>
+              : “<Verbatim text={kept} longest={600} />”
+            </>
+          )}
+        </p>
+      )}
+      {isNewCampaign(one) && (
+        <form onSubmit={(event) => void acknowledge(event)}>
+          <label>
+            Note
+            <input
+              maxLength={LONGEST_NOTE}
+              value={note}
+              disabled={isUnderWay}
+              onInput={({ currentTarget: { value } }) => setNote(value)}
+            />
+          </label>
+          <button type="submit" class="primary" disabled={isUnderWay || obstacle !== undefined} title={obstacle}>
+            Acknowledge
+          </button>
+        </form>
+      )}
+    </section>
+  );
 };

@@ -3,12 +3,14 @@ import { SECOND } from '../../clock.ts';
 import type { FleetCommand } from '../fleet-command.ts';
 import { counted, grouped } from '../format.ts';
 import { keyOfIncident } from '../incident-key.ts';
+import type { FleetBulkAct } from '../incidents/send-bulk.ts';
 import { LiveResource, useLiveResource } from '../live-resource.ts';
 import { Machine } from '../parts/machine.tsx';
 import { Ago } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 import { fragmentOf } from '../route.ts';
-import { ActDialog, type LabelAct } from './by-label-dialog.tsx';
+import { BulkActDialog } from './bulk-act-dialog.tsx';
+import { ActDialog, type LabelAct, type LabelKind } from './by-label-dialog.tsx';
 import { CommandFate } from './command-fate.tsx';
 import { Cell, Columns, FleetPage } from './fleet-page.tsx';
 
@@ -19,6 +21,17 @@ const commands = new LiveResource<readonly FleetCommand[]>(
 );
 const acts = new LiveResource<readonly LabelAct[]>(
   () => '/api/v1/acts',
+  () => true,
+  2 * SECOND,
+);
+
+const releases = new LiveResource<readonly LabelAct[]>(
+  () => '/api/v1/containment/by-label/release/acts',
+  () => true,
+  2 * SECOND,
+);
+const bulkActs = new LiveResource<readonly FleetBulkAct[]>(
+  () => '/api/v1/incidents/bulk',
   () => true,
   2 * SECOND,
 );
@@ -45,6 +58,7 @@ export const CommandsView = () => {
       children={(all) => (
         <>
           <ActsByLabel />
+          <BulkActs />
           <section class="card rows commands-of-fleet" aria-label="Commands">
             <Columns names={['Command', 'Machine', 'Fate', 'By']} />
             {all.length === 0 && <p class="empty muted">Nobody has asked anything of a machine yet.</p>}
@@ -102,8 +116,13 @@ const CommandRow = ({ one }: { readonly one: FleetCommand }) => {
 
 /** What was asked of all machines with a label. */
 const ActsByLabel = () => {
-  const known = useLiveResource(acts) ?? [];
-  const [open, setOpen] = useState<string>();
+  const contained = useLiveResource(acts) ?? [];
+  const released = useLiveResource(releases) ?? [];
+  const [open, setOpen] = useState<{ readonly kind: LabelKind; readonly act: string }>();
+  const known = [
+    ...contained.map((one) => ({ ...one, kind: 'contain' as const })),
+    ...released.map((one) => ({ ...one, kind: 'release' as const })),
+  ].toSorted((one, other) => (one.at < other.at ? 1 : -1));
   if (known.length === 0) return null;
   return (
     <section class="card" aria-label="By label">
@@ -113,7 +132,8 @@ const ActsByLabel = () => {
       <ul class="acts-by-label">
         {known.map((one) => (
           <li key={one.act}>
-            <button type="button" class="link" onClick={() => setOpen(one.act)}>
+            <button type="button" class="link" onClick={() => setOpen(one)}>
+              {one.kind === 'release' && 'release of '}
               {one.action} on{' '}
               {Object.entries(one.labels)
                 .map(([name, value]) => `${name}=${value}`)
@@ -131,7 +151,41 @@ const ActsByLabel = () => {
           </li>
         ))}
       </ul>
-      {open !== undefined && <ActDialog act={open} onClose={() => setOpen(undefined)} />}
+      {open !== undefined && <ActDialog kind={open.kind} act={open.act} onClose={() => setOpen(undefined)} />}
+    </section>
+  );
+};
+
+/** What was asked of many incidents at once. */
+const BulkActs = () => {
+  const known = useLiveResource(bulkActs) ?? [];
+  const [open, setOpen] = useState<string>();
+  if (known.length === 0) return null;
+  return (
+    <section class="card" aria-label="On many incidents">
+      <header>
+        <h2>On many incidents</h2>
+      </header>
+      <ul class="acts-by-label">
+        {known.map((one) => (
+          <li key={one.act}>
+            <button type="button" class="link" onClick={() => setOpen(one.act)}>
+              {one.command} {counted(one.count, 'incident')}
+            </button>{' '}
+            <span>
+              {grouped(one.done)} of {grouped(one.count)} done
+              {one.pending > 0 && `, ${grouped(one.pending)} under way`}
+              {one.left > 0 && `, ${grouped(one.left)} not given`}
+              {one.refused > 0 && `, ${grouped(one.refused)} refused`}
+              {one.expired > 0 && `, ${grouped(one.expired)} expired`}
+            </span>{' '}
+            <span class="small muted">
+              by {one.by}, <Ago at={one.at} />
+            </span>
+          </li>
+        ))}
+      </ul>
+      {open !== undefined && <BulkActDialog act={open} onClose={() => setOpen(undefined)} />}
     </section>
   );
 };

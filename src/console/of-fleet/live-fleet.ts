@@ -85,7 +85,8 @@ export interface Campaign {
   readonly campaign: string;
   readonly rule: string;
   readonly class: string;
-  readonly values: Readonly<Record<string, unknown>>;
+  /** Null for who may not see evidence. */
+  readonly values: Readonly<Record<string, unknown>> | null;
   readonly severity: string;
   readonly machines: number;
   readonly incidents: number;
@@ -93,6 +94,11 @@ export interface Campaign {
   readonly first_at: string;
   readonly last_at: string;
   readonly raised_at: string;
+  readonly acknowledged_at: string | null;
+  readonly acknowledged_by: string | null;
+  /** How many incidents it had when it was acknowledged. */
+  readonly acknowledged_incidents: number | null;
+  readonly note: string | null;
 }
 
 /** How many machines one answer holds. */
@@ -117,4 +123,14 @@ export const inForce = ofFleet<Readonly<Record<ContainmentAction, InForce>>>(
 /** The alarms that are not over. */
 export const openAlarms = ofFleet<readonly FleetIncident[]>('/api/v1/fleet/incidents?open=true', () => true);
 
-export const campaigns = ofFleet<readonly Campaign[]>('/api/v1/campaigns', (event) => event.startsWith('incident.'));
+/** Whether an event of the stream is about a campaign: it is no entry of a log. */
+export const isOfCampaign = (event: string): boolean => event.startsWith('campaign.');
+
+export const campaigns = ofFleet<readonly Campaign[]>(
+  '/api/v1/campaigns',
+  (event) => isOfCampaign(event) || event.startsWith('incident.'),
+);
+
+/** Campaigns that nobody has taken note of, or that have grown since. */
+export const isNewCampaign = ({ acknowledged_incidents: seen, incidents, unresolved }: Campaign): boolean =>
+  unresolved > 0 && (seen === null || seen < incidents);

@@ -57,6 +57,8 @@ export const MachineView = ({ machine }: { readonly machine: string }) => {
             <a href={listOf({ ...NO_FILTERS, machines: [machine] })}>Its incidents</a>
             {' · '}
             <a href={fragmentOf({ view: 'posture', id: machine, query: '' })}>Its posture</a>
+            {' · '}
+            <a href={fragmentOf({ view: 'audit', id: machine, query: '' })}>Its log</a>
           </p>
           <Alarms machine={machine} />
           <section class="card" aria-label="How it stands">

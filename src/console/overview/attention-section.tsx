@@ -11,7 +11,7 @@ import { Since } from '../parts/age.tsx';
 import { ContainmentMark, SeverityMark, SeverityShape } from '../parts/marks.tsx';
 import { AsOf } from '../parts/time.tsx';
 import { Verbatim, VerbatimLine } from '../parts/verbatim.tsx';
-import { recoveries } from '../recoveries.ts';
+import { keyOfRecovery, recoveries } from '../recoveries.ts';
 import { fragmentOf, listOf } from '../route.ts';
 import { statistics } from '../statistics.ts';
 import type { JSX } from 'preact';
@@ -187,7 +187,7 @@ const useLines = (): readonly AttentionLine[] => {
                 oldest <Since at={waits.required_after} />
               </>
             ),
-            href: fragmentOf({ view: 'incidents', id: waits.incident_id, query: ATTENTION }),
+            href: fragmentOf({ view: 'incidents', id: keyOfRecovery(waits), query: ATTENTION }),
             to: 'Open',
           },
         ];

@@ -9,10 +9,11 @@ import { useLiveResource } from '../live-resource.ts';
 import { now } from '../now.ts';
 import { LastKnown } from '../parts/last-known.tsx';
 import { SeverityMark } from '../parts/marks.tsx';
+import { Machine } from '../parts/machine.tsx';
 import { Notice } from '../parts/notice.tsx';
 import { AsOf, Moment } from '../parts/time.tsx';
 import { VerbatimLine } from '../parts/verbatim.tsx';
-import { recoveries } from '../recoveries.ts';
+import { keyOfRecovery, recoveries } from '../recoveries.ts';
 import { incidentFragment, listOf } from '../route.ts';
 import { statistics } from '../statistics.ts';
 import { activity, comparison, hours, SPANS_OF_HOURS, weeks } from './activity.ts';
@@ -107,11 +108,12 @@ const Recoveries = () => {
       <LastKnown of={recoveries} />
       <ul class="recoveries">
         {known.pending_recoveries.slice(0, MOST_RECOVERIES).map((one) => (
-          <li key={one.incident_id}>
+          <li key={keyOfRecovery(one)}>
             <SeverityMark severity={one.severity} />
-            <a href={incidentFragment(one.incident_id)}>
+            <a href={incidentFragment(keyOfRecovery(one))}>
               <code>{one.incident_class}</code> <code>{one.incident_id}</code>
             </a>
+            {one.machine !== undefined && <Machine name={one.machine} />}
             <span>{missingOf(one).map(spelled).join(', ')}</span>
             <span class="small muted">
               since <Moment at={one.required_after} />

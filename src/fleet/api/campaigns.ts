@@ -2,17 +2,23 @@
 import { sql } from 'kysely';
 import * as z from 'zod/mini';
 import { SEVERITIES } from '../../../machines/vocabulary.ts';
+import type { Admission } from '../../api/middleware/admission.ts';
+import { readingOf } from '../../api/middleware/read-access.ts';
 import type { ApiRoute } from '../../api/middleware/routing.ts';
-import { nothingSchema } from '../../api/request/fields.ts';
+import { callerOf, isFilled } from '../../api/request/caller.ts';
+import { filled, nothingSchema, signature } from '../../api/request/fields.ts';
 import { parseQuery } from '../../api/request/query.ts';
+import { readBody } from '../../api/request/read.ts';
 import { validate } from '../../api/request/validate.ts';
 import { respondJson } from '../../api/respond.ts';
 import { RecorderError } from '../../errors.ts';
+import { noteAct } from '../acts.ts';
 import type { FleetDatabase } from '../database.ts';
+import { actorIn } from './acting.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { placeTime } from './fleet-incidents.ts';
 import { anyText } from './list-filter.ts';
-import { paged, pageOf, paging } from './paging.ts';
+import { paged, pageOf, paging, timeOrNull } from './paging.ts';
 import { type Reading, readingIn } from './reading.ts';
 import { scopeOf } from './scope.ts';
 
@@ -35,8 +41,23 @@ interface CampaignRow {
   readonly rank: number | null;
 }
 
-export const campaignRoutes = (dependencies: FleetDependencies): readonly ApiRoute[] => {
-  const { db } = dependencies;
+/** Who has taken note of a campaign, and how many incidents it had then. */
+interface Acknowledged {
+  readonly campaign: string;
+  readonly at: Date;
+  readonly who: string;
+  readonly detail: { readonly note: string | null; readonly incidents: number };
+}
+
+const ACKNOWLEDGE = 'acknowledge_campaign';
+const REQUIRED = 'campaign is required';
+const acknowledgeCampaignSchema = z.strictObject({ campaign: filled(REQUIRED), ...signature() });
+
+export const campaignRoutes = (
+  dependencies: FleetDependencies,
+  { command }: Pick<Admission, 'command'>,
+): readonly ApiRoute[] => {
+  const { db, readEvidence = 'open' } = dependencies;
   return [
     {
       method: 'GET',
@@ -46,7 +67,9 @@ export const campaignRoutes = (dependencies: FleetDependencies): readonly ApiRou
         const page = pageOf(validate(campaignsSchema, parseQuery(reading.query), 'parameter'), 2);
         const rows = await readCampaigns(db, reading, { limit: page.limit + 1, after: page.after });
         const shown = paged(ctx, page, rows, (row) => [row.last_at.toISOString(), row.campaign]);
-        respondJson(ctx, 200, JSON.stringify(shown.map((row) => shownCampaign(row, reading))));
+        const acknowledged = await acknowledgedOf(db, shown);
+        const campaigns = shown.map((row) => shownCampaign(row, reading, acknowledged.get(row.campaign)));
+        respondJson(ctx, 200, JSON.stringify(campaigns));
       },
     },
     {
@@ -59,7 +82,30 @@ export const campaignRoutes = (dependencies: FleetDependencies): readonly ApiRou
         const [row] = await readCampaigns(db, reading, { limit: 1, named });
         if (row === undefined) throw new RecorderError('not_found', 'campaign not found');
         const members = await membersOf(db, named, reading);
-        respondJson(ctx, 200, JSON.stringify({ ...shownCampaign(row, reading), members }));
+        const acknowledged = (await acknowledgedOf(db, [row])).get(named);
+        respondJson(ctx, 200, JSON.stringify({ ...shownCampaign(row, reading, acknowledged), members }));
+      },
+    },
+    {
+      method: 'POST',
+      path: '/api/v1/campaigns/acknowledge',
+      before: command('operator'),
+      handle: async (ctx) => {
+        const { campaign, by, note } = readBody(ctx, acknowledgeCampaignSchema, REQUIRED);
+        const { machines: bounds } = actorIn(ctx);
+        const reading = { bounds, machines: (await scopeOf(db, '', bounds)).machines };
+        const [row] = await readCampaigns(db, reading, { limit: 1, named: campaign });
+        if (row === undefined) throw new RecorderError('not_found', 'campaign not found');
+        const caller = callerOf(ctx, by);
+        const who = caller.by ?? caller.principal ?? '';
+        const detail = { campaign, note: isFilled(note) ? note : null, incidents: row.incidents };
+        // The first one counts, until the campaign has grown.
+        const known = (await acknowledgedOf(db, [row])).get(campaign);
+        if (known === undefined || known.detail.incidents < row.incidents)
+          await noteAct(db, { machine: '', id: `${campaign} ${row.incidents}`, who, what: ACKNOWLEDGE, detail });
+        const acknowledged = (await acknowledgedOf(db, [row])).get(campaign);
+        const reader = { words: true, evidence: readingOf(actorIn(ctx), { readEvidence }).evidence };
+        respondJson(ctx, 200, JSON.stringify(shownCampaign(row, { reader }, acknowledged)));
       },
     },
   ];
@@ -158,18 +204,57 @@ async function membersOf(
   }));
 }
 
-function shownCampaign(row: CampaignRow, { reader }: Pick<Reading, 'reader'>): object {
+/** The last acknowledgement of each of some campaigns. */
+async function acknowledgedOf(
+  db: FleetDatabase,
+  campaigns: readonly Pick<CampaignRow, 'campaign'>[],
+): Promise<ReadonlyMap<string, Acknowledged>> {
+  if (campaigns.length === 0) return new Map();
+  const { rows } = await sql<Acknowledged>`
+    SELECT n.campaign, a.at, a.who, a.detail FROM unnest(${campaigns.map(({ campaign }) => campaign)}::text[]) AS n (campaign)
+      JOIN acts a ON a.machine = '' AND a.id >= n.campaign || ' ' AND a.id < n.campaign || '!' AND a.what = ${ACKNOWLEDGE}
+    ORDER BY a.at`.execute(db);
+  return new Map(rows.map((row) => [row.campaign, row]));
+}
+
+/** A campaign as a reader sees it; undefined where there is none for them. */
+export async function campaignFor(
+  db: FleetDatabase,
+  campaign: string,
+  reading: Pick<Reading, 'machines' | 'bounds' | 'reader'>,
+): Promise<ShownCampaign | undefined> {
+  const [row] = await readCampaigns(db, reading, { limit: 1, named: campaign });
+  if (row === undefined) return undefined;
+  return shownCampaign(row, reading, (await acknowledgedOf(db, [row])).get(campaign));
+}
+
+export interface ShownCampaign {
+  readonly campaign: string;
+  readonly class: string;
+  readonly severity: string | null;
+}
+
+function shownCampaign(
+  row: CampaignRow,
+  { reader }: { readonly reader: Pick<Reading['reader'], 'words' | 'evidence'> },
+  acknowledged: Acknowledged | undefined,
+): ShownCampaign {
   const { rank, shared, machines, incidents, unresolved, first_at, last_at, raised_at, ...rest } = row;
   return {
     ...rest,
     // They are evidence.
     values: reader.evidence ? (JSON.parse(shared) as object) : null,
-    severity: rank === null ? null : SEVERITIES[rank],
+    severity: rank === null ? null : SEVERITIES[rank]!,
     machines,
     incidents,
     unresolved,
     first_at: first_at.toISOString(),
     last_at: last_at.toISOString(),
     raised_at: raised_at.toISOString(),
-  };
+    acknowledged_at: timeOrNull(acknowledged?.at ?? null),
+    acknowledged_by: acknowledged?.who ?? null,
+    // It has grown since when it has more now.
+    acknowledged_incidents: acknowledged?.detail.incidents ?? null,
+    note: reader.words ? (acknowledged?.detail.note ?? null) : null,
+  } as ShownCampaign;
 }

@@ -40,7 +40,7 @@ function read(text: string): MachinePolicy {
     const { runbook } = objectOf(rule);
     return typeof runbook === 'string' ? [[name, runbook]] : [];
   });
-  return { targets: objectOf(targets) as Targets, runbooks: Object.fromEntries(runbooks) as MachinePolicy['runbooks'] };
+  return { targets: objectOf(targets), runbooks: Object.fromEntries(runbooks) as MachinePolicy['runbooks'] };
 }
 
 const objectOf = (value: unknown): Readonly<Record<string, unknown>> =>

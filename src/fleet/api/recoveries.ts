@@ -99,9 +99,9 @@ async function incompleteOf(
 /** How many there are, of which the statistics of each machine keep count. */
 async function countOf(db: FleetDatabase, { machines }: Reading): Promise<number> {
   const { rows } = await sql<{ count: number }>`
-    SELECT coalesce(sum(s.count), 0) AS count FROM stats s
+    SELECT coalesce(sum(s.count), 0)::bigint AS count FROM stats s
       JOIN logs l ON l.machine = s.machine AND l.log = s.log AND l.active
     WHERE s.kind = 'recovery' AND s.name IN ('incomplete', 'attesting')
       ${machines === undefined ? sql`` : sql`AND s.machine = ${anyText(machines)}`}`.execute(db);
-  return Number(rows[0]?.count ?? 0);
+  return rows[0]?.count ?? 0;
 }

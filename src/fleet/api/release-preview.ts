@@ -136,7 +136,7 @@ async function holdersOn(db: FleetDatabase, machines: readonly string[]): Promis
     SELECT p.machine, p.action, p.holders FROM posture p
       JOIN logs l ON l.machine = p.machine AND l.log = p.log AND l.active
     WHERE p.machine = ${anyText(machines)} AND p.holders > 0`.execute(db);
-  return new Map(rows.map(({ machine, action, holders }) => [`${machine} ${action}`, Number(holders)]));
+  return new Map(rows.map(({ machine, action, holders }) => [`${machine} ${action}`, holders]));
 }
 
 /** What ReleasePreview asks of the recorder's projections, of rows that are here. */

@@ -14,6 +14,9 @@ import type { FleetStreams } from './stream.ts';
 /** The recorder's description of its API, beside the built program. */
 const OPEN_API = new URL('openapi.json', import.meta.url);
 
+/** The kinds of alarms that a scrape always shows. */
+const ALARMS = ['log_diverged', 'machine_silent', 'clock_skew'];
+
 /** @param paths the reads that the fleet has */
 export const serviceRoutes = (
   dependencies: FleetDependencies,
@@ -84,11 +87,31 @@ function metricsOf({ db, clock, silentAfter }: FleetDependencies, streams: Fleet
   );
   gauge('machines_silent', 'Machines that were not heard in time.', () =>
     count(sql`SELECT count(*) AS count FROM machines
-      WHERE revoked_at IS NULL AND heard_at < ${new Date(clock.now() - silentAfter).toISOString()}::timestamptz`),
+      WHERE revoked_at IS NULL AND enrolled_at IS NOT NULL
+        AND coalesce(heard_at, enrolled_at) < ${new Date(clock.now() - silentAfter).toISOString()}::timestamptz`),
   );
   gauge('entries_behind', 'Entries of machines that are not here yet, as far as that is known.', () =>
     count(sql`SELECT coalesce(sum(entries - through), 0) AS count FROM logs WHERE active AND entries > through`),
   );
+  gauge('anchor_oldest_seconds', 'Of all machines with anchors, how long ago one has recorded its last.', () =>
+    count(sql`SELECT coalesce(max(extract(epoch FROM clock_timestamp() - l.recorded_at)), 0)::float8 AS count
+      FROM logs l JOIN machines m ON m.machine = l.machine WHERE l.active AND m.revoked_at IS NULL`),
+  );
+  const alarms = new Gauge({
+    name: 'incident_fleet_alarms',
+    help: 'Incidents of the fleet itself that are open and that nobody has acknowledged.',
+    labelNames: ['kind'],
+    registers: [],
+    async collect() {
+      const { rows } = await sql<{ kind: string; count: number }>`
+        SELECT kind, count(*) AS count FROM fleet_incidents
+        WHERE closed_at IS NULL AND acknowledged_at IS NULL GROUP BY kind`.execute(db);
+      this.reset();
+      for (const kind of new Set([...ALARMS, ...rows.map((row) => row.kind)]))
+        this.set({ kind }, rows.find((row) => row.kind === kind)?.count ?? 0);
+    },
+  });
+  exposition.registry.registerMetric(alarms);
   gauge('streams', 'Readers of the event stream of this process.', () => streams.readers);
   return exposition;
 }

@@ -22,7 +22,9 @@ import { type Clock, MINUTE, SECOND } from '../../clock.ts';
 import { shownLine } from '../../domain/withheld.ts';
 import { RecorderError } from '../../errors.ts';
 import * as z from 'zod/mini';
+import { CampaignNews } from '../campaign-news.ts';
 import type { FleetDatabase } from '../database.ts';
+import { campaignFor, type ShownCampaign } from './campaigns.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { parameters } from './one-incident.ts';
 import { anyText, time } from './list-filter.ts';
@@ -31,6 +33,8 @@ import { scopeOf } from './scope.ts';
 
 const POLL_EVERY = SECOND / 4;
 const BEAT_EVERY = 15 * SECOND;
+/** How often campaigns are looked at. */
+const CAMPAIGNS_EVERY = SECOND;
 /** How long a transaction that stores entries may take, in milliseconds. */
 const OVERLAP = 10 * SECOND;
 /** How far back a reader may go on from. */
@@ -121,10 +125,13 @@ export class FleetStreams {
   #polling: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #beaten = 0;
+  readonly #campaigns: CampaignNews;
+  #lookedAtCampaigns = -Infinity;
   #closed = false;
 
   constructor({ db, clock, log }: Pick<FleetDependencies, 'db' | 'clock' | 'log'>) {
     this.#db = db;
+    this.#campaigns = new CampaignNews(db);
     this.#clock = clock;
     this.#log = log;
   }
@@ -186,6 +193,7 @@ export class FleetStreams {
   async #begin(): Promise<void> {
     if (this.#polling === undefined) {
       this.#read.clear();
+      this.#campaigns.reset();
       this.#looked = undefined;
       this.#polling = this.#poll().finally(() => {
         this.#polling = undefined;
@@ -227,9 +235,27 @@ export class FleetStreams {
       }
       for (const [key, { at }] of this.#recent) if (at < now - 2 * OVERLAP) this.#recent.delete(key);
       this.#looked = now;
+      await this.#tellOfCampaigns();
       this.#finish();
     } catch (error) {
       this.#log.warn({ err: error }, 'the entries of the fleet can not be read');
+    }
+  }
+
+  /** Sends readers what is new of the campaigns that they see, with no id: who comes back reads the list again. */
+  async #tellOfCampaigns(): Promise<void> {
+    if (this.#clock.monotonic() - this.#lookedAtCampaigns < CAMPAIGNS_EVERY) return;
+    this.#lookedAtCampaigns = this.#clock.monotonic();
+    for (const { campaign, event } of await this.#campaigns.look()) {
+      for (const reader of this.#readers) {
+        const { response, reading, filter, waiting } = reader;
+        if (waiting !== undefined || response.closed) continue;
+        const shown = await campaignFor(this.#db, campaign, reading);
+        if (shown === undefined || !admitsCampaign(filter, shown)) continue;
+        const timestamp = new Date(this.#clock.now()).toISOString();
+        const data = { timestamp, event, data: shown };
+        response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+      }
     }
   }
 
@@ -394,6 +420,15 @@ export class FleetStreams {
     reader.response.destroy();
   }
 }
+
+/** Whether a filter that asks for incidents of some kinds asks for a campaign of them, which has no state of its own. */
+const admitsCampaign = (
+  { classes, states, severities }: EventFilter,
+  { class: ofClass, severity }: ShownCampaign,
+): boolean =>
+  states.length === 0 &&
+  (classes.length === 0 || classes.some((one) => one === ofClass)) &&
+  (severities.length === 0 || severities.some((one) => one === severity));
 
 function hasState(line: string, states: readonly string[]): boolean {
   if (states.length === 0) return true;

@@ -147,6 +147,11 @@ describe('The incidents of several machines', () => {
   it('belong to a process that says how it is', async () => {
     expect((await fleet.get('/readyz')).json).to.deep.equal({ status: 'ok' });
     expect((await fleet.get('/metrics')).status).to.equal(403);
-    expect((await fleet.send('GET', '/metrics')).text).to.match(/^incident_fleet_machines 3$/m);
+    const { text } = await fleet.send('GET', '/metrics');
+    expect(text).to.match(/^incident_fleet_machines 3$/m);
+    expect(text).to.match(/^incident_fleet_alarms\{kind="log_diverged"\} 0$/m);
+    const rules = readFileSync('systemd/incident-recorder.rules.yaml', 'utf8');
+    for (const name of new Set(rules.match(/\bincident_fleet_[a-z_]+/g)))
+      expect(text, name).to.include(`TYPE ${name} `);
   });
 });
