@@ -147,7 +147,8 @@ async function copiedTables(db: FleetDatabase): Promise<Readonly<Record<string, 
     if (column === 'document') changes.document = 'replace(r.document, r.id, ID)';
     // A word of the machine's own, and one of the incident's own.
     if (column === 'search')
-      changes.search = `r.search || ('''on' || c.machine || ''':1A ''' || substr(md5(c.machine || r.id), 1, 10) || ''':3C')::tsvector`;
+      changes.search =
+        "r.search || array_to_tsvector(ARRAY['aon' || c.machine, 'c' || substr(md5(c.machine || r.id), 1, 10)])";
   }
   return tables;
 }
