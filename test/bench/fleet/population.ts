@@ -12,7 +12,7 @@ import { Ingest } from '../../../src/fleet/ingest/ingest.ts';
 import { newSigner } from '../../../src/signed-note.ts';
 import { MachineStory } from './machine-story.ts';
 
-export const INCIDENTS_OF_A_MACHINE = 1000;
+const INCIDENTS_OF_A_MACHINE = 1000;
 const MOST_ORIGINALS = 24;
 const KEY = Buffer.alloc(32, 7);
 const SITES = ['berlin', 'bern', 'graz', 'lund', 'lyon', 'oslo', 'porto', 'turin'];
