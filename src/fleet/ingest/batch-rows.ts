@@ -19,7 +19,8 @@ import { CUT_EVIDENCE, hasOtherWords, ownWordsOf } from '../../search/searched-i
 import { KIND, LONGEST_LEXEME } from '../lexeme.ts';
 import { markAll, markChanged } from '../read-models/marks.ts';
 import type { FleetTables } from '../schema.ts';
-import { type BatchChanges, type HistoryFold, incidentOf, isTime } from './history-fold.ts';
+import { type BatchChanges, type HistoryFold, incidentOf } from './history-fold.ts';
+import { isTime } from './sound-incident.ts';
 import type { ReceivedLine } from './received-lines.ts';
 
 type Tx = Transaction<FleetTables>;
