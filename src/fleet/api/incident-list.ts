@@ -27,7 +27,7 @@ import {
 } from './list-filter.ts';
 import { behind, both, branchesOf, fixedGroups, isAll, keyIn, keyOf, partsOf, wholeOrder } from './list-order.ts';
 import { narrowTsqueryOf } from './search-query.ts';
-import type { Silencing } from './silencing.ts';
+import type { SilencedColumns, Silencing } from './silencing.ts';
 
 /** With so many incidents or fewer they are gathered. */
 const FEW = 10_000;
@@ -45,10 +45,7 @@ const LOOKED_AT_ONCE = 4000;
 const MOST_LOOKED_AT = 20_000;
 
 /** An incident of a page, without its document. */
-export interface ListedIncident {
-  readonly machine: string;
-  readonly log: string;
-  readonly id: string;
+export interface ListedIncident extends SilencedColumns {
   readonly number: number;
   readonly created_at: Date;
   /** What the list is ordered by. */
@@ -148,7 +145,8 @@ export class FleetList {
           i.bytes
         FROM ${narrow.rows} WHERE ${allOf(conditions)}
       )
-      SELECT i.machine, i.log, i.id, i.number, i.created_at, ${keyOf(key)} AS key, i.bytes, true AS admitted, 0 AS looked
+      SELECT i.machine, i.log, i.id, i.number, i.created_at, i.class, i.source, i.rank, ${keyOf(key)} AS key, i.bytes,
+        true AS admitted, 0 AS looked
       FROM i ORDER BY ${wholeOrder(sort, byNumber)}
       LIMIT ${silencing?.isByWords === true ? FEW + 1 : limit + 1}`.execute(this.#db);
     const kept = silencing === undefined ? rows : await silencing.kept(rows, limit + 1);
@@ -409,7 +407,7 @@ function walksOfNames(query: Query, key: 'source' | 'assignee', isFalling: boole
           SELECT *, row_number() OVER (ORDER BY key COLLATE "C" ${order}, created_at DESC, machine DESC, id DESC) AS place,
             count(*) OVER () AS looked
           FROM (
-          SELECT i.machine, i.log, i.id, i.number, i.created_at, i.bytes, ${column} AS key, ${allOf(filters(others))} AS admitted
+          SELECT i.machine, i.log, i.id, i.number, i.created_at, i.class, i.source, i.rank, i.bytes, ${column} AS key, ${allOf(filters(others))} AS admitted
           FROM names CROSS JOIN LATERAL (${parts}) AS i
           LIMIT ${size}
           ) AS i
@@ -448,7 +446,8 @@ function sliceOf(
 ): RawBuilder<ListedIncident> {
   return sql<ListedIncident>`
     SELECT * FROM (
-      SELECT i.machine, i.log, i.id, i.number, i.created_at, ${key} AS key, i.bytes, ${allOf(filters)} AS admitted,
+      SELECT i.machine, i.log, i.id, i.number, i.created_at, i.class, i.source, i.rank, ${key} AS key,
+        i.bytes, ${allOf(filters)} AS admitted,
         row_number() OVER (ORDER BY ${order}) AS place, count(*) OVER () AS looked
       FROM (SELECT * FROM (${rows}) AS u ORDER BY ${order} LIMIT ${size}) AS i
     ) AS slice WHERE admitted OR place = looked ORDER BY place`;

@@ -21,7 +21,7 @@ const LONGEST = 10 * SECOND;
 export const DAY_OF_HOURS = 24;
 
 /** The name of the row of `meta` that a process has while it makes sums. */
-export const SUMS = 'sums';
+const SUMS = 'sums';
 
 export class Sums {
   readonly #db: FleetDatabase;
