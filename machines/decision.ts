@@ -84,8 +84,16 @@ export const begin = (rule: Rule): Beginning =>
 const BEGINNINGS = new Memo<Beginning>();
 
 /** Rules with the same key are the same to the chart. */
-export const ruleKey = ({ auto_contain, actions, recovery }: ChartRule): string =>
+export const ruleKey = (rule: ChartRule): string => {
+  if (rule !== spelt.rule) spelt = { rule, key: keyOf(rule) };
+  return spelt.key;
+};
+
+const keyOf = ({ auto_contain, actions, recovery }: ChartRule): string =>
   `${auto_contain} ${actions.join(' ')}${recovery === undefined ? '' : ` recovery ${stepsOf(recovery).join(' ')}`}`;
+
+/** The latest one: a rule is asked for several times in a row, and never changes. */
+let spelt: { readonly rule: ChartRule | undefined; readonly key: string } = { rule: undefined, key: '' };
 
 /** The part of a snapshot that a decision depends on. */
 export interface Situation {

@@ -15,8 +15,10 @@ const PROGRESS = 2 * SECOND;
 export function logEntries(logger: Logger, entries: readonly StoredEntry[]): void {
   for (const entry of entries) {
     const { event, data } = entry;
+    const level = levelOf(event);
+    if (!logger.isLevelEnabled(level)) continue;
     const about = isAboutIncident(entry) ? { incident: entry.data.incident, state: entry.data.state } : {};
-    logger[levelOf(event)]({ event, seq: data.seq, ...about }, 'recorded');
+    logger[level]({ event, seq: data.seq, ...about }, 'recorded');
   }
 }
 

@@ -7,7 +7,7 @@
  * further lines are lost, and a line says how many when it reads again. A fault is said once on standard error.
  */
 import pino, { type Logger } from 'pino';
-import { type Clock, systemClock } from './clock.ts';
+import { type Clock, systemClock, timestamp } from './clock.ts';
 import { RefusalLog } from './refusal-log.ts';
 import { StandardStream, type StreamFault } from './standard-stream.ts';
 
@@ -127,8 +127,11 @@ export const requestLines = (
   clock: Pick<Clock, 'monotonic'> = systemClock,
 ): ((fields: object, trusted: boolean) => void) => {
   const { info: level } = pino.levels.values;
+  // No line is without fields.
   const write = (fields: object, msg: string): void =>
-    output.write(`${JSON.stringify({ level, time: new Date().toISOString(), ...fields, msg })}\n`);
+    output.write(
+      `{"level":${level},"time":"${timestamp(Date.now())}",${JSON.stringify(fields).slice(1, -1)},"msg":"${msg}"}\n`,
+    );
   const limited = new RefusalLog(clock, (leftOut) => {
     const refused = leftOut.status >= REFUSED;
     write(leftOut, refused ? 'lines of refused requests left out' : 'lines of requests without the token left out');

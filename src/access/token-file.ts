@@ -28,6 +28,8 @@ export class TokenFile {
   readonly #clock: Pick<Clock, 'monotonic'>;
   #lookedAt = -Infinity;
   #token: Buffer | undefined;
+  /** As long as the token: what is presented is written here to be compared. */
+  #presented: Buffer = NOTHING;
   /** The key of the proofs for the token, and the name of that key. */
   #proof: { readonly key: Buffer; readonly id: string } | undefined;
   #fingerprint = '';
@@ -95,6 +97,7 @@ export class TokenFile {
       const token = tokenIn(content, this.#path);
       const key = proofKeyOf(token);
       this.#token = bytesOf(token);
+      this.#presented = Buffer.alloc(token.length);
       this.#proof = { key, id: proofKeyIdOf(key) };
       this.#fingerprint = fingerprintOf(stats);
       this.#fault = undefined;
@@ -113,9 +116,9 @@ export class TokenFile {
   }
 
   #isToken(presented: string | undefined): boolean {
-    if (this.#token === undefined || presented === undefined) return false;
-    const bytes = bytesOf(presented);
-    return bytes.length === this.#token.length && timingSafeEqual(bytes, this.#token);
+    if (this.#token === undefined || presented?.length !== this.#token.length) return false;
+    this.#presented.write(presented, 'latin1');
+    return timingSafeEqual(this.#presented, this.#token);
   }
 
   #look(): void {
@@ -132,6 +135,8 @@ export class TokenFile {
     }
   }
 }
+
+const NOTHING = Buffer.alloc(0);
 
 /** Node reads headers as latin-1. */
 const bytesOf = (token: string): Buffer => Buffer.from(token, 'latin1');

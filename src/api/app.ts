@@ -24,12 +24,10 @@ import { reportRoutes } from './incidents/report.ts';
 import { logRoutes } from './log/routes.ts';
 import { admission } from './middleware/admission.ts';
 import { checks } from './middleware/checks.ts';
-import { errors } from './middleware/errors.ts';
+import { exchange } from './middleware/exchange.ts';
 import { hostGuard } from './middleware/host-guard.ts';
 import { readAccess } from './middleware/read-access.ts';
 import { reading } from './middleware/reading.ts';
-import { requestCount } from './middleware/request-count.ts';
-import { requestLog } from './middleware/request-log.ts';
 import { requestTarget } from './middleware/request-target.ts';
 import { responseHeaders } from './middleware/response-headers.ts';
 import { type ApiRoute, routing } from './middleware/routing.ts';
@@ -79,15 +77,14 @@ export const routesOf = (dependencies: ApiDependencies): readonly ApiRoute[] => 
 };
 
 /**
- * The REST API as a Koa application. From the outside in, a request passes the log, the errors, the common headers, the
- * form of its target, the guards of host and reads, and its route, with what that route asks for before it (`Admission`).
+ * The REST API as a Koa application. From the outside in, a request passes its line in the log and its errors, the common
+ * headers, the form of its target, the guards of host and reads, and its route, with what that route asks for before it
+ * (`Admission`).
  */
 export const createApp = (dependencies: ApiDependencies): Koa => {
   const { log } = dependencies;
   const app = new Koa({ env: 'production' });
-  app.use(requestLog(dependencies));
-  app.use(requestCount(dependencies));
-  app.use(errors(log));
+  app.use(exchange(dependencies));
   app.use(
     checks(
       responseHeaders(),

@@ -10,6 +10,8 @@ export interface ChainHash {
   readonly keyed: boolean;
   /** Hashes the text's UTF-8 bytes; returns lower-case hex. */
   digest(text: string): string;
+  /** The same for a text in ASCII, which need not be encoded. */
+  digestAscii(text: string): string;
   /** For messages: what to do about an entry whose algorithm is the other one. */
   hint(algorithm: string): string;
   /** For messages: what a hash that does not match may mean, besides an edit. */
@@ -23,6 +25,7 @@ export function chainHash(key: Uint8Array | undefined): ChainHash {
       algorithm: 'sha256',
       keyed: false,
       digest: (text) => createHash('sha256').update(text).digest('hex'),
+      digestAscii: (text) => createHash('sha256').update(text, 'latin1').digest('hex'),
       hint: () => 'give the audit key (AUDIT_HMAC_KEY_PATH)',
       otherKey: 'damaged',
     };
@@ -33,6 +36,7 @@ export function chainHash(key: Uint8Array | undefined): ChainHash {
     algorithm: 'hmac-sha256',
     keyed: true,
     digest: (text) => createHmac('sha256', secret).update(text).digest('hex'),
+    digestAscii: (text) => createHmac('sha256', secret).update(text, 'latin1').digest('hex'),
     hint: () => 'the log was begun without a key: begin a new log to use one',
     otherKey: 'made with another key',
   };

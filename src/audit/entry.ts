@@ -94,7 +94,7 @@ export function chainEntry(
     event: draft.event,
     data,
     prev_hash: head.hash,
-    entry_hash: hash.digest(hashedTextWith(canonical, draft.event, head.hash, draft.timestamp)),
+    entry_hash: hash.digestAscii(hashedTextWith(canonical, draft.event, head.hash, draft.timestamp)),
     algorithm: hash.algorithm,
   } as Entry;
   const line = lineOf(entry, exact);

@@ -75,6 +75,8 @@ const commonJs: BuildOptions['output'] = {
   // With one letter beyond Latin-1, V8 would keep the whole source in two bytes a letter.
   charset: 'ascii',
   codeSplitting: false,
+  // What is declared with const is checked to be declared at each use, which takes a hundredth of a report's time.
+  topLevelVar: true,
 };
 
 await rm(`${root}dist`, { recursive: true, force: true });

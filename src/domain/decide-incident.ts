@@ -492,21 +492,20 @@ export const withFollowUps = (
   const drafts = withAlert(draft, subject);
   const intents = 'intents' in draft.data ? draft.data.intents : undefined;
   if (intents === undefined) return drafts;
-  const unable = intents.flatMap((intent) => {
+  for (const intent of intents) {
     const { action, directive } = intent;
     const error = directive === 'engage' ? obstacleTo(action, channelOfIntent(intent), evidence) : undefined;
-    return error === undefined ? [] : { action, directive, attempt: 0, refused: true, error, ...NEEDS_PERSON };
-  });
-  return unable.reduce((before, data) => {
-    const { incident, version, state } = before.at(-1)!.data;
+    if (error === undefined) continue;
+    const { incident, version, state } = drafts.at(-1)!.data;
     const about = { incident, version: version + 1, state };
-    const failed = { timestamp: draft.timestamp, event: 'containment.failed', data: { ...about, ...data } } as const;
-    return [...before, ...withAlert(failed, subject)];
-  }, drafts);
+    const data = { ...about, action, directive, attempt: 0, refused: true, error, ...NEEDS_PERSON };
+    drafts.push(...withAlert({ timestamp: draft.timestamp, event: 'containment.failed', data }, subject));
+  }
+  return drafts;
 };
 
 /** An entry, followed by the alert that it raises, if it raises one. */
-function withAlert(draft: IncidentDraft, subject: AlertSubject): readonly IncidentDraft[] {
+function withAlert(draft: IncidentDraft, subject: AlertSubject): IncidentDraft[] {
   const alert = alertAfter(draft, subject);
   return alert === undefined ? [draft] : [draft, alert];
 }

@@ -11,15 +11,7 @@ export class Tally {
   readonly recoveries = new Map<RecoveryStage, number>();
   readonly resolutions = new Map<Resolution, number>();
 
-  clear(): void {
-    this.moved.clear();
-    this.entered.clear();
-    this.containments.clear();
-    this.recoveries.clear();
-    this.resolutions.clear();
-  }
-
-  /** Counts what an entry has changed of a record. */
+  /** Counts what entries have changed of a record: one after the other, or all of them together. */
   follow({ incident }: IncidentRecord, before: IncidentRecord | undefined): void {
     const { class: ofClass, severity, state } = incident;
     const known = before?.incident;

@@ -91,7 +91,7 @@ const publicResult = (result: ContainmentResult): ContainmentResult =>
   result.error === undefined ? result : { ...result, error: withoutAnswer(result.error) };
 
 /** A quick look: whether a text may hold words of a service. */
-const SAYS_SOMETHING = /"last_error":|"receipt":|"faults":/;
+const SAYS_SOMETHING = /"last_error":|"body":|"faults":/;
 
 /** The events whose entries may hold words of a service. */
 const TELLING: ReadonlySet<string> = new Set([

@@ -27,6 +27,7 @@ import { LabelActs } from './label-acts.ts';
 import { ReleaseActs } from './release-acts.ts';
 import { machineRoutes } from './machine-routes.ts';
 import { layoutOf, migrate, requireLayout } from './migrations.ts';
+import { Sums } from './read-models/sums.ts';
 import { Quotas } from './quotas.ts';
 import { Seal } from './sealed.ts';
 import { startWatch } from './watch.ts';
@@ -153,7 +154,7 @@ export async function startFleet(
     server.on('request', (request, response) => void app.callback()(request, response));
     const address = await listen(server, config);
     for (const warning of await durabilityWarnings(db, config.needsStandby === true)) log.warn({}, warning);
-    const watch = startWatch({ alarms, campaigns, acts: [acts, releases], log });
+    const watch = startWatch({ alarms, campaigns, acts: [acts, releases], sums: new Sums({ db, clock }), log });
     return {
       ...core,
       address,

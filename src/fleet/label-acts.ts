@@ -10,7 +10,14 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
-import { CLASSES, type ContainmentAction, type IncidentClass, type Role, stepsOf } from '../../machines/vocabulary.ts';
+import {
+  ACTIONS,
+  CLASSES,
+  type ContainmentAction,
+  type IncidentClass,
+  type Role,
+  stepsOf,
+} from '../../machines/vocabulary.ts';
 import { MINUTE } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
 import { parsePolicy } from '../policy/parse.ts';
@@ -309,7 +316,11 @@ function rulesOf(text: string): Readonly<Partial<Record<IncidentClass, Rule>>> |
     const { value } = readYaml(text);
     const { rules } = (value ?? {}) as { readonly rules?: unknown };
     if (typeof rules !== 'object' || rules === null) return undefined;
-    const read = Object.entries(rules).filter(([, rule]) => Array.isArray((rule as Partial<Rule> | null)?.actions));
+    const read = Object.entries(rules).flatMap(([name, rule]) => {
+      const { actions, recovery } = (rule ?? {}) as { readonly actions?: unknown; readonly recovery?: object };
+      if (!Array.isArray(actions)) return [];
+      return [[name, { actions: ACTIONS.filter((action) => actions.includes(action)), recovery }] as const];
+    });
     return Object.fromEntries(read) as Partial<Record<IncidentClass, Rule>>;
   }
 }

@@ -3,6 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import type { Context } from 'koa';
 import { sql } from 'kysely';
+import { isMachineName } from '../anchor.ts';
 import type { ApiRoute } from '../api/middleware/routing.ts';
 import { respondJson } from '../api/respond.ts';
 import { type Clock, MINUTE, SECOND } from '../clock.ts';
@@ -228,6 +229,8 @@ async function machineOf(ctx: Context, db: FleetDatabase, clock: Pick<Clock, 'no
     ctx.set('WWW-Authenticate', 'Bearer');
     throw new RecorderError('unauthenticated', 'show the token of the machine: Authorization: Bearer …');
   }
+  // Nothing else is looked up: a name with a NUL is none that a column can hold.
+  if (!isMachineName(machine)) throw new RecorderError('forbidden', `forbidden: ${PEER}`);
   const row = await db
     .selectFrom('machines')
     .select(['token_sha256', 'revoked_at', 'public_key', 'signs_since'])

@@ -325,9 +325,16 @@ const NARROW: readonly string[] = [
   ...COVERING.flatMap(([name, order]) => [
     `CREATE INDEX IF NOT EXISTS incidents_in_order_of_${name} ON incidents (${order}, machine, id)
       INCLUDE (log, number, class, ${name === 'rank' ? '' : 'rank, '}state, source, assignee, containment, attention,
-        ${name === 'update' ? 'created_at' : 'updated_at'}, snoozed_until, resolution, bytes) WHERE current`,
+        ${name === 'update' ? 'created_at' : 'updated_at'}, snoozed_until, resolution, bytes${name === 'creation' ? ', drill, waited, confirmed_at, acknowledged_at, resolved_at' : ''})
+        WHERE current`,
     `DROP INDEX IF EXISTS incidents_by_${name}`,
   ]),
+  // It holds as much, so that the planner does not rather go through all of a severity for a class that has none.
+  `CREATE INDEX IF NOT EXISTS incidents_by_class ON incidents (class, rank, created_at, machine, id)
+    INCLUDE (log, number, state, source, assignee, containment, attention, updated_at, snoozed_until, resolution, bytes)
+    WHERE current`,
+  `CREATE INDEX IF NOT EXISTS incidents_unresolved ON incidents (state, rank, created_at, machine, id)
+    WHERE current AND state <> 'resolved'`,
   'CREATE INDEX IF NOT EXISTS incidents_recovering ON incidents (created_at, machine, id) WHERE current AND recovery = 1',
 ];
 
@@ -341,6 +348,76 @@ const OUT_OF_INCIDENTS: readonly string[] = [
   'ALTER TABLE incidents DROP COLUMN search, DROP COLUMN context, DROP COLUMN document',
 ];
 
+/**
+ * Lexemes begin with a letter instead of having a weight, of which the index knows nothing: it asked the rows themselves. A
+ * vector with weights has positions, and one that was changed already has none.
+ */
+const LETTERS: readonly string[] = [
+  `UPDATE words SET search = array_to_tsvector(ARRAY(
+      SELECT lower(weight) || lexeme FROM unnest(search) AS old (lexeme, positions, weights), unnest(weights) AS weight))
+    WHERE EXISTS (SELECT 1 FROM unnest(search) AS old (lexeme, positions, weights) WHERE weights IS NOT NULL)`,
+];
+
+/** One of 1,024 parts of the incidents, of equal size; a machine may count as high as it likes. */
+export const SAMPLE_PART = '(((number % 4194304) * 2654435761 >> 16) & 1023)';
+export const SAMPLE_PARTS = 1024;
+
+/** Sums over all machines, and the marks of those that are to be made again: all, in the beginning. */
+const SUMS_OVER_MACHINES: readonly string[] = [
+  `CREATE TABLE IF NOT EXISTS marks (
+    machine text COLLATE "C" NOT NULL,
+    log text COLLATE "C" NOT NULL,
+    what text COLLATE "C" NOT NULL,
+    hour bigint NOT NULL,
+    batch bigint NOT NULL,
+    PRIMARY KEY (machine, log, what, hour, batch)
+  )`,
+  'CREATE INDEX IF NOT EXISTS marks_by_hour ON marks (what, hour)',
+  `CREATE TABLE IF NOT EXISTS hour_sums (
+    machine text COLLATE "C" NOT NULL,
+    hour bigint NOT NULL,
+    what text COLLATE "C" NOT NULL,
+    step integer NOT NULL,
+    count bigint NOT NULL,
+    PRIMARY KEY (machine, hour, what, step)
+  )`,
+  `CREATE TABLE IF NOT EXISTS created_sums (
+    machine text COLLATE "C" NOT NULL,
+    length integer NOT NULL,
+    beginning bigint NOT NULL,
+    class text COLLATE "C" NOT NULL,
+    source text COLLATE "C" NOT NULL,
+    rank smallint NOT NULL,
+    count bigint NOT NULL,
+    contain bigint NOT NULL,
+    contain_oldest bigint,
+    acknowledge bigint NOT NULL,
+    acknowledge_oldest bigint,
+    resolve bigint NOT NULL,
+    resolve_oldest bigint,
+    PRIMARY KEY (machine, length, beginning, class, source, rank)
+  )`,
+  "INSERT INTO meta (machine, name, value) VALUES ('', 'sums', '') ON CONFLICT DO NOTHING",
+  `INSERT INTO marks (machine, log, what, hour, batch)
+    SELECT DISTINCT '', '', 'activity', hour, 0 FROM hours ON CONFLICT DO NOTHING`,
+  `INSERT INTO marks (machine, log, what, hour, batch)
+    SELECT DISTINCT '', '', 'created', floor(extract(epoch FROM created_at) / 3600)::bigint, 0 FROM incidents
+    ON CONFLICT DO NOTHING`,
+  `CREATE TABLE IF NOT EXISTS minute_sums (
+    machine text COLLATE "C" NOT NULL,
+    minute bigint NOT NULL,
+    count bigint NOT NULL,
+    PRIMARY KEY (machine, minute)
+  )`,
+  // What comparisons count of some machines.
+  `CREATE INDEX IF NOT EXISTS incidents_compared ON incidents (machine, created_at)
+    INCLUDE (class, source, rank, state, waited, confirmed_at, acknowledged_at, resolved_at)
+    WHERE current AND drill = 0`,
+  // The same by parts, of which samples are made.
+  `CREATE INDEX IF NOT EXISTS incidents_sampled ON incidents (${SAMPLE_PART}, created_at)
+    INCLUDE (machine, confirmed_at, acknowledged_at, resolved_at) WHERE current AND drill = 0`,
+];
+
 /** Add the next layout at the end; never change one that a release had. */
 const MIGRATIONS: readonly Migration[] = [
   { layout: 1, statements: INITIAL },
@@ -352,6 +429,8 @@ const MIGRATIONS: readonly Migration[] = [
   },
   // Since when a machine signs its requests.
   { layout: 4, statements: ['ALTER TABLE machines ADD COLUMN IF NOT EXISTS signs_since timestamptz(3)'] },
+  { layout: 5, statements: LETTERS },
+  { layout: 6, statements: SUMS_OVER_MACHINES },
 ];
 
 /**

@@ -176,10 +176,7 @@ interface WordsTable {
   readonly machine: string;
   readonly log: string;
   readonly id: string;
-  /**
-   * The words of the incident with the weight A, those of people and notes B, those of evidence C, and the marks D. See
-   * `search/`.
-   */
+  /** Its words and marks: `lexeme.ts` and `search/`. */
   search: string;
 }
 
@@ -367,6 +364,53 @@ interface CampaignsTable {
   raised_at: Time;
 }
 
+/** Hours whose sums are not what they were: see `read-models/marks.ts`. */
+interface MarksTable {
+  readonly machine: string;
+  readonly log: string;
+  /** `activity`: those in `hour_sums`; `created`: those in `created_sums`. */
+  readonly what: string;
+  /** Hours since the epoch. */
+  readonly hour: number;
+  /** A number at random. */
+  readonly batch: number;
+}
+
+/** `hours` of all machines, by any class; `machine` is empty. */
+interface HourSumsTable {
+  readonly machine: string;
+  readonly hour: number;
+  readonly what: string;
+  readonly step: number;
+  count: number;
+}
+
+/** The incidents of all machines by when they were created, without drills; `machine` is empty. */
+interface CreatedSumsTable {
+  readonly machine: string;
+  /** In hours: 1 or 24; and the beginning in hours since the epoch. */
+  readonly length: number;
+  readonly beginning: number;
+  readonly class: string;
+  readonly source: string;
+  readonly rank: number;
+  count: number;
+  /** How many wait to be contained, acknowledged, resolved; and when the oldest of these was created, in milliseconds. */
+  contain: number;
+  contain_oldest: number | null;
+  acknowledge: number;
+  acknowledge_oldest: number | null;
+  resolve: number;
+  resolve_oldest: number | null;
+}
+
+/** The same by the minute (minutes since the epoch), and how many alone. */
+interface MinuteSumsTable {
+  readonly machine: string;
+  readonly minute: number;
+  count: number;
+}
+
 export interface FleetTables {
   readonly meta: MetaTable;
   readonly machines: MachinesTable;
@@ -390,6 +434,10 @@ export interface FleetTables {
   readonly campaign_progress: CampaignProgressTable;
   readonly campaign_members: CampaignMembersTable;
   readonly campaigns: CampaignsTable;
+  readonly marks: MarksTable;
+  readonly hour_sums: HourSumsTable;
+  readonly created_sums: CreatedSumsTable;
+  readonly minute_sums: MinuteSumsTable;
 }
 
 /** Those with rows of machines, in the order in which they are distributed. */
@@ -416,4 +464,8 @@ export const TABLES = [
   'campaign_progress',
   'campaign_members',
   'campaigns',
+  'marks',
+  'hour_sums',
+  'created_sums',
+  'minute_sums',
 ] as const satisfies readonly (keyof FleetTables)[];

@@ -3,6 +3,7 @@ import { SECOND } from '../clock.ts';
 import type { FleetAlarms } from './alarms.ts';
 import type { Campaigns } from './campaigns.ts';
 import type { LabelActs } from './label-acts.ts';
+import type { Sums } from './read-models/sums.ts';
 import type { ReleaseActs } from './release-acts.ts';
 
 const EVERY = 2 * SECOND;
@@ -11,6 +12,7 @@ export interface WatchOptions {
   readonly alarms: FleetAlarms;
   readonly campaigns: Campaigns;
   readonly acts: readonly Pick<LabelActs | ReleaseActs, 'complete'>[];
+  readonly sums: Sums;
   readonly log: { warn(fields: object, message: string): void };
 }
 
@@ -21,7 +23,7 @@ export interface Watch {
 }
 
 /** Looks for alarms, campaigns and acts that are not complete, until it is stopped. A look that fails is tried again. */
-export function startWatch({ alarms, campaigns, acts, log }: WatchOptions): Watch {
+export function startWatch({ alarms, campaigns, acts, sums, log }: WatchOptions): Watch {
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;
   let under: Promise<void> | undefined;
@@ -37,6 +39,7 @@ export function startWatch({ alarms, campaigns, acts, log }: WatchOptions): Watc
     await attempt('alarms', () => alarms.look());
     await attempt('campaigns', () => campaigns.look());
     for (const one of acts) await attempt('acts', () => one.complete());
+    await attempt('sums', () => sums.make());
   };
   const look = (): Promise<void> => (under ??= all().finally(() => (under = undefined)));
   const again = (): void => {

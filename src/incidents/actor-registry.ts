@@ -79,8 +79,9 @@ export class ActorRegistry {
 
   /** The actor of an incident. It wakes when it gets a message, and says then whether the incident is on record. */
   actor(id: string): IncidentActor {
-    const actor = this.#actors.get(id) ?? new IncidentActor(id, this.#dependencies);
-    this.#actors.delete(id);
+    const known = this.#actors.get(id);
+    if (known !== undefined) this.#actors.delete(id);
+    const actor = known ?? new IncidentActor(id, this.#dependencies);
     this.#actors.set(id, actor);
     return actor;
   }

@@ -23,22 +23,33 @@ export class Mailbox {
    * @returns what `handle` returns; rejects as it does
    * @throws RecorderError `overloaded` when too many wait
    */
-  async post<Result>(handle: () => Promise<Result>): Promise<Result> {
+  post<Result>(handle: () => Promise<Result>): Promise<Result> {
     if (this.#waiting >= MAX_WAITING) {
-      throw new RecorderError('overloaded', 'too many requests wait for this incident; try again');
+      const message = 'too many requests wait for this incident; try again';
+      return Promise.reject(new RecorderError('overloaded', message));
     }
     this.#waiting += 1;
-    try {
-      const before = this.#last;
-      const turn = before === undefined ? handle() : before.then(handle, handle);
-      this.#last = turn;
-      return await turn;
-    } finally {
-      this.#waiting -= 1;
-      if (this.#waiting === 0) {
-        this.#last = undefined;
-        this.#onEmpty();
-      }
-    }
+    const before = this.#last;
+    const turn = before === undefined ? begun(handle) : before.then(handle, handle);
+    this.#last = turn;
+    // First of all that wait for it: whoever sees the result sees the mailbox without the message.
+    turn.then(this.#handled, this.#handled);
+    return turn;
+  }
+
+  readonly #handled = (): void => {
+    this.#waiting -= 1;
+    if (this.#waiting > 0) return;
+    this.#last = undefined;
+    this.#onEmpty();
+  };
+}
+
+/** What `handle` returns; rejects with what it throws. */
+function begun<Result>(handle: () => Promise<Result>): Promise<Result> {
+  try {
+    return handle();
+  } catch (error) {
+    return Promise.reject(error as Error);
   }
 }

@@ -334,10 +334,20 @@ export class Recorder {
     return opened;
   }
 
-  async #open(report: Report, origin: Origin): Promise<Recorded> {
-    const { id, drafts } = this.#draft(report, origin);
-    return { incident: this.#documentOf(await this.#dependencies.incidents.actor(id).open(drafts)), change: 'created' };
+  /** No async function: each costs a report as much as the check of its token. */
+  #open(report: Report, origin: Origin): Promise<Recorded> {
+    try {
+      const { id, drafts } = this.#draft(report, origin);
+      return this.#dependencies.incidents.actor(id).open(drafts).then(this.#created);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
   }
+
+  readonly #created = (record: IncidentRecord): Recorded => ({
+    incident: this.#documentOf(record),
+    change: 'created',
+  });
 
   /** The entries that open an incident. @throws RecorderError like `report` */
   #draft(report: Report, origin: Origin): { readonly id: string; readonly drafts: readonly IncidentDraft[] } {

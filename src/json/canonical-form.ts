@@ -30,7 +30,11 @@ export const spell = (value: JsonValue): Spelling => {
   const exact = JSON.stringify(value);
   // The same characters in another order.
   if (isAscii(text)) return { canonical: unlessSurrogates(value, copy, text), exact, isAscii: true };
-  return { canonical: canonicalTextOf(value, copy, text), exact: onOneLine(exact), isAscii: false };
+  return {
+    canonical: unlessSurrogates(value, copy, text.replaceAll(BEYOND_ASCII, escapeUnits)),
+    exact: onOneLine(exact),
+    isAscii: false,
+  };
 };
 
 /**
@@ -48,12 +52,10 @@ export const canonicalForm = (value: JsonValue): string => canonicalTextOf(value
 export const writeExact = (value: JsonValue): string =>
   onOneLine(holdsSpecialNumber(value) ? serialize(value, Object.keys) : JSON.stringify(value));
 
-const canonicalTextOf = (
-  value: JsonValue,
-  copy: JsonValue | undefined,
-  text = copy === undefined ? '' : JSON.stringify(copy),
-): string =>
-  copy === undefined ? escaped(serialize(value, sortedKeys)) : unlessSurrogates(value, copy, escaped(text));
+const canonicalTextOf = (value: JsonValue, copy: JsonValue | undefined): string =>
+  copy === undefined
+    ? escaped(serialize(value, sortedKeys))
+    : unlessSurrogates(value, copy, escaped(JSON.stringify(copy)));
 
 /** The copy's keys are sorted by UTF-16 unit. Without surrogates that is the order of code points. */
 const unlessSurrogates = (value: JsonValue, copy: JsonValue, text: string): string =>

@@ -59,7 +59,7 @@ const isWrittenLossless = (value: JsonValue, text: string, maxDepth: number): bo
 export const isPlain = (text: string): boolean => !text.includes('__proto__') && !text.includes('\\ud');
 
 /** Whether objects and arrays nest in more than so many levels. */
-const isDeeper = (value: JsonValue, most: number): boolean => {
+export const isDeeper = (value: JsonValue, most: number): boolean => {
   if (typeof value !== 'object' || value === null) return false;
   if (most === 0) return true;
   const members: readonly JsonValue[] = Array.isArray(value) ? value : Object.values(value);

@@ -52,16 +52,17 @@ export class RequestMetrics {
 
   /** Wraps `report` so that each outcome is counted, under the severity of the report or else of its rule. */
   countReports(report: MakeReport, ruleFor: (incidentClass: IncidentClass) => Rule): MakeReport {
-    return async (given, ...rest) => {
-      let outcome = 'refused';
-      try {
-        const made = await report(given, ...rest);
-        outcome = made.change;
-        return made;
-      } finally {
-        this.#countReport(given, outcome, ruleFor);
-      }
-    };
+    return (given, ...rest) =>
+      report(given, ...rest).then(
+        (made) => {
+          this.#countReport(given, made.change, ruleFor);
+          return made;
+        },
+        (error: unknown) => {
+          this.#countReport(given, 'refused', ruleFor);
+          throw error;
+        },
+      );
   }
 
   /** Wraps `reportAll` as `countReports` wraps `report`. */

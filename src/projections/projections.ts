@@ -78,16 +78,19 @@ const MEBIBYTE = 1024 * 1024;
 const LEAVING = 'incidents leave the record';
 
 /**
- * While the log is read again, an incident is stored once for many entries about it: so many changed incidents are held
- * before that, made of entries of so many bytes.
+ * While the log is read again, an incident is stored once for many entries about it: so many changed incidents are held,
+ * made of entries of so many bytes. With more, those that have not changed for the longest time are stored.
  */
 const MOST_HELD = 2048;
 const MOST_HELD_BYTES = 6 * MEBIBYTE;
+/** What part of them is stored then: each time, counts are written for all of them together. */
+const STORED_PART = 1 / 8;
+/** How long they are held before all of them are stored and committed, in milliseconds: nobody reads them meanwhile. */
+const COMMIT_HELD_AFTER = 10_000;
 
 /** What entries have changed, and is not stored yet. */
 interface Changes {
   readonly changes: Map<string, RecordChange>;
-  readonly tally: Tally;
   /** The length of the entries. */
   bytes: number;
 }
@@ -363,7 +366,7 @@ export class Projections {
    */
   catchUp(entries: readonly StoredEntry[], isMoreToCome = false): void {
     if (!this.#drain()) return;
-    if (isMoreToCome) this.#held ??= { changes: new Map(), tally: new Tally(), bytes: 0 };
+    if (isMoreToCome) this.#held ??= { changes: new Map(), bytes: 0 };
     this.#apply(this.#due(entries.map((entry) => ({ entry }))), true, isMoreToCome);
   }
 
@@ -656,27 +659,24 @@ export class Projections {
       return;
     }
     this.#position = position;
-    const isMuch =
-      this.#held === undefined
-        ? position.seq - this.#committed.seq >= MAX_UNCOMMITTED
-        : this.#held.changes.size >= MOST_HELD || this.#held.bytes >= MOST_HELD_BYTES;
+    const isHeld = this.#held !== undefined;
+    const isMuch = !isHeld && position.seq - this.#committed.seq >= MAX_UNCOMMITTED;
     if (this.#isRoomScarce || isMuch) this.flush();
-    else this.#timer ??= setTimeout(() => this.flush(), COMMIT_AFTER).unref();
+    else this.#timer ??= setTimeout(() => this.flush(), isHeld ? COMMIT_HELD_AFTER : COMMIT_AFTER).unref();
   }
 
   #applyAll(taken: readonly TakenEntry[], gaps: boolean, isCatchingUp: boolean, isMoreToCome: boolean): void {
-    const made: Changes = this.#held ?? { changes: new Map(), tally: new Tally(), bytes: 0 };
-    const { changes, tally } = made;
+    const made: Changes = this.#held ?? { changes: new Map(), bytes: 0 };
+    const { changes } = made;
     for (const { entry, change } of taken) {
       made.bytes += entry.length;
       if (entry.event === 'log.archived') {
-        this.#store(made);
+        this.#store(changes);
         changes.clear();
-        tally.clear();
         this.#leave(entry.data, entry.timestamp);
         // Those that are read again are followed by others.
         if (isCatchingUp) while (this.#archive.leaveSome(this.#counts));
-      } else if (isAboutIncident(entry)) this.#applyToIncident(entry, change, changes, tally, gaps);
+      } else if (isAboutIncident(entry)) this.#applyToIncident(entry, change, changes, gaps);
       else if (entry.event === 'containment.heard') this.#posture.hear(entry);
       else if (isAboutWebhook(entry)) this.#webhooks.follow(entry);
       else if (entry.event === 'clock.jumped') this.#clockJumps.follow(entry);
@@ -690,16 +690,36 @@ export class Projections {
       } else if (entry.event === 'fleet.answered') this.#fleetCommands.follow(entry);
       else if (entry.event === 'log.anchored') this.#anchors.follow(entry);
     }
-    if (isMoreToCome) return;
+    if (isMoreToCome) {
+      this.#storeOldest(made);
+      return;
+    }
     this.#held = undefined;
-    this.#store(made);
+    this.#store(changes);
   }
 
-  #store({ changes, tally }: Changes): void {
+  /** Stores those of too many held incidents that have not changed for the longest time. */
+  #storeOldest(made: Changes): void {
+    const { changes } = made;
+    if (changes.size < MOST_HELD && made.bytes < MOST_HELD_BYTES) return;
+    let surplus = Math.ceil(changes.size * STORED_PART);
+    made.bytes *= 1 - STORED_PART;
+    const oldest = new Map<string, RecordChange>();
+    for (const [id, change] of changes) {
+      if (surplus-- === 0) break;
+      oldest.set(id, change);
+      changes.delete(id);
+    }
+    this.#store(oldest);
+  }
+
+  #store(changes: ReadonlyMap<string, RecordChange>): void {
     if (this.#snapshots.areOpen) {
       for (const { before } of changes.values()) if (before !== undefined) this.#snapshots.keep(before);
     }
     for (const document of this.#incidents.store(changes.values())) this.#latest.set(document.id, document);
+    const tally = new Tally();
+    for (const { before, now } of changes.values()) tally.follow(now, before);
     this.statistics.add(tally);
     this.#posture.store(changes.values());
     this.activity.add(changes.values());
@@ -725,7 +745,7 @@ export class Projections {
     const { seq, hash, end, gaps } = this.#position;
     const held = this.#held;
     this.#held = undefined;
-    if (held !== undefined) this.#store(held);
+    if (held !== undefined) this.#store(held.changes);
     this.#posture.settle();
     this.#reports.settle();
     this.#move.run(seq, hash, end, Number(gaps));
@@ -752,7 +772,6 @@ export class Projections {
     entry: IncidentEntry & StoredEntry,
     change: RecordChange | undefined,
     changes: Map<string, RecordChange>,
-    tally: Tally,
     gaps: boolean,
   ): void {
     const { incident: id } = entry.data;
@@ -767,8 +786,9 @@ export class Projections {
       return;
     }
     const now = change?.now ?? (gaps ? this.#foldWithGaps(before, entry) : fold(before, entry));
+    // In the order of their latest changes.
+    if (known !== undefined) changes.delete(id);
     changes.set(id, { before: first, now });
-    tally.follow(now, before);
     this.#posture.follow(entry, now, before);
     this.#snoozes.follow(entry, now, before);
     if (before === undefined && entry.event !== 'incident.reported') this.#places.adopt(now.seq, id);

@@ -198,7 +198,8 @@ export class FleetConnection {
   /** Ends a request for which no connection comes about in time, and says how far it came. */
   #limitConnecting(sent: ClientRequest): void {
     const within = this.#connectWithin;
-    let missing = isIP(String(this.#target.host)) === 0 ? 'no answer of a resolver' : 'no connection';
+    const { host, lookup } = this.#target;
+    let missing = isIP(String(host)) === 0 && lookup === undefined ? 'no answer of a resolver' : 'no connection';
     const timer = setTimeout(() => sent.destroy(new Error(`${missing} in ${within} ms`)), within);
     const done = (): void => clearTimeout(timer);
     sent.once('close', done).once('socket', (socket) => {

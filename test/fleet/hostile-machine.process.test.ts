@@ -87,4 +87,145 @@ describe('a hostile machine', () => {
       expect(error).to.deep.include({ code: 'conflict' });
     }
   });
+
+  it('breaks neither its own batches nor any read, with values that no recorder writes', async () => {
+    const good = await reportedOn('good-1');
+    const log = new MachineLog('h');
+    const ids: string[] = [];
+    const sample = new MachineLog('s');
+    const first = sample.report();
+    sample.command(first, 'acknowledge');
+    sample.command(first, 'resolve');
+    const [reported, ...later] = sample.lines.slice(1).map((line) => JSON.parse(line));
+    const odd = [null, 7, -1e300, 'x', '', [], {}, true, 'a\0b', '\ud800', 'y'.repeat(5000), { id: { a: [] } }, [null]];
+    const more = {
+      'incident.noted': { by: 'ada', note: 'n' },
+      'incident.assigned': { by: 'ada', to: 'grace' },
+      'incident.snoozed': { by: 'ada', until: '2999-01-01T00:00:00.000Z' },
+      'containment.confirmed': { action: 'freeze_agent', directive: 'engage', by: 's' },
+      'containment.attempted': {
+        action: 'freeze_agent',
+        directive: 'engage',
+        attempt: 1,
+        outcome: 'failed',
+        error: 'x',
+      },
+      'containment.overdue': { action: 'freeze_agent', directive: 'engage' },
+      'incident.recurred': { report: reported.data.report, occurrences: 2 },
+      'recovery.acknowledged': { operator: 'ada' },
+    };
+    const withoutSeq = (data: object): Record<string, unknown> =>
+      Object.fromEntries(Object.entries(data).filter(([name]) => name !== 'seq'));
+    const plain = withoutSeq(reported.data);
+    let count = 0;
+    const entriesOf = (data: object): void => {
+      count += 1;
+      const id = `INC-20261101-f${String(count).padStart(11, '0')}`;
+      ids.push(id);
+      log.append({ event: 'incident.reported', data: { ...data, incident: id } } as never);
+    };
+    const mutated = (value: Record<string, unknown>): Record<string, unknown>[] =>
+      Object.keys(value).flatMap((key) => {
+        const inner = value[key];
+        const isObject = typeof inner === 'object' && inner !== null && !Array.isArray(inner);
+        return [
+          ...odd.map((one) => ({ ...value, [key]: one })),
+          ...(isObject ? mutated(inner as Record<string, unknown>).map((one) => ({ ...value, [key]: one })) : []),
+        ];
+      });
+    for (const data of mutated(reported.data)) {
+      if (data.seq !== reported.data.seq) continue;
+      entriesOf(withoutSeq(data));
+    }
+    const events = [...later.map(({ event, data }) => [event, data]), ...Object.entries(more)] as [string, object][];
+    for (const [event, data] of events) {
+      for (const changed of mutated({ ...data, version: 2, state: 'open' })) {
+        entriesOf(plain);
+        log.append({ event, data: { ...withoutSeq(changed), incident: ids.at(-1) } } as never);
+      }
+    }
+    for (const [event, data] of [
+      ['silence.added', { silence: 'SIL-1', class: [], source: [], severity: [], from: 'x', until: 'x', reason: 'x' }],
+      ['guard.heard', { source: 's' }],
+      ['log.anchored', { anchored_seq: 1, at: 'x', root: 'x', fleet: 'f', hash: 'h', time: 'x' }],
+      ['containment.heard', { action: 'freeze_agent' }],
+      [
+        'log.archived',
+        { first_seq: 1, last_seq: 2, incidents: 1, entered: {}, posture: {}, posture_seq: 1, notified: {} },
+      ],
+      ['log.damage_found', { finding: 'x', detail: 'y' }],
+    ] as const)
+      for (const changed of mutated(data)) log.append({ event, data: changed } as never);
+    await fleet.take('hostile', log.lines);
+    const refused: string[] = [];
+    const read = async (path: string): Promise<void> => {
+      const { status, text } = await fleet.send('GET', `/api/v1/${path}`);
+      if (status >= 500) refused.push(`${path}: ${status} ${text}`);
+    };
+    for (const path of [
+      'incidents?limit=1000',
+      'incidents?q=bash&limit=1000',
+      'incidents?collapse=source&limit=500',
+      'incidents?attention=true&limit=1000',
+      'incidents?silenced=true',
+      'incidents?sort=-updated&limit=1000',
+      'incidents?fields=summary&limit=1000',
+      'incidents/groups?by=class,source',
+      'incidents/groups?by=machine,assignee',
+      `incidents/similar?machine=good-1&id=${good}`,
+      'stats',
+      'stats/hours',
+      'stats/groups?by=source',
+      'stats/compare',
+      'silences',
+      'containment',
+      'containment/freeze_agent',
+      'containment?machine=hostile',
+      'containment/freeze_agent?machine=hostile',
+      'machines',
+      'machines/hostile',
+      'machines/hostile/policy',
+      'campaigns',
+      'fleet/incidents',
+      'commands',
+    ])
+      await read(path);
+    for (const id of ids.filter((_, place) => place % 7 === 0))
+      for (const path of ['get', 'history', 'transitions', 'statechart', 'similar'])
+        await read(`incidents/${path}?machine=hostile&id=${id}`);
+    expect(refused).to.deep.equal([]);
+    expect((await fleet.send('GET', '/api/v1/incidents?machine=good-1')).json).to.have.length(1);
+  }).timeout(240_000);
+
+  it('sends nothing that nests deeper than the stack', async () => {
+    const log = new MachineLog('h');
+    log.report({ process: 'deep' });
+    const nested = '['.repeat(100_000) + ']'.repeat(100_000);
+    const lines = log.lines.map((line) => line.replace('"deep"', nested));
+    const error = await fleet.take('hostile', lines).catch((caught: unknown) => caught);
+    expect(error).to.deep.include({ code: 'conflict' });
+  });
+
+  it('does not say what the policy of the others is, nor what is engaged by it', async () => {
+    await fleet.enrol('a-liar', { site: 'berlin' });
+    await fleet.enrol('other', { site: 'berlin' });
+    const set = (machine: string, policy_digest: string, policy_text: string) =>
+      fleet.db.updateTable('machines').set({ policy_digest, policy_text }).where('machine', '=', machine).execute();
+    for (const machine of ['good-1', 'good-2', 'hostile']) await set(machine, 'usual', 'version: 1\n# ours\n');
+    await set('a-liar', 'usual', 'version: 1\n# a lie\n');
+    await set('other', 'its-own', 'version: 1\n# its own\n');
+    const { json } = await fleet.send('GET', '/api/v1/machines/other/policy');
+    expect(json.diff).to.include('-# ours').and.not.include('a lie');
+    await reportedOn('good-1');
+    for (const odd of ['[freeze_agent, 7, {a: 1}]', 'freeze_agent', '{}', '[[freeze_agent]]']) {
+      await set(
+        'good-1',
+        'odd',
+        `version: 9\nrules: { tool_call_burst: { actions: ${odd}, recovery: 5, new: 1 }, x: null }\n`,
+      );
+      const { status, text } = await fleet.send('GET', '/api/v1/containment/by-label?action=freeze_agent&site=berlin');
+      expect(status, text).to.equal(200);
+      expect(text).not.to.include('"a":1');
+    }
+  });
 });

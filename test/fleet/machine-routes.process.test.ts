@@ -142,6 +142,49 @@ describe('the routes for machines', () => {
     expect((await ask('PUT', path, { body, token: 'second' })).status).to.equal(403);
   });
 
+  it('lets in nobody under a name that no machine has', async () => {
+    const token = await enrolled('a3');
+    for (const name of [
+      'a%00b',
+      '%2e%2e',
+      'a3%2Fx',
+      '%F0%9F%98%80',
+      'a'.repeat(2000),
+      '__proto__',
+      "a3'--",
+      'A3%20',
+      '%20a3',
+    ])
+      for (const [method, path] of [
+        ['PUT', 'status'],
+        ['GET', 'commands'],
+        ['GET', `logs/${'a'.repeat(64)}`],
+        ['PUT', `logs/${'a'.repeat(64)}/entries?from=1`],
+        ['POST', 'commands/x%00/result'],
+      ] as const) {
+        const { status, body } = await ask(method, `/api/v1/machines/${name}/${path}`, {
+          token,
+          ...(method === 'GET' ? {} : { body: {} }),
+        });
+        expect(status, `${method} ${name} ${path} ${JSON.stringify(body)}`).to.equal(403);
+      }
+    // Those of a machine, with what no column can hold.
+    const result = { status: 200, body: {} };
+    const odd = await ask('POST', '/api/v1/machines/a3/commands/x%00/result', { token, body: result });
+    expect(odd.status).to.be.within(400, 404);
+    expect(
+      (await ask('PUT', '/api/v1/machines/a3/status', { token, body: { clock: '+275760-09-13' } })).status,
+    ).to.equal(200);
+    const far = {
+      entries: -(2 ** 53) + 1,
+      version: '\ud800\0',
+      log: {},
+      policy: { digest: [], text: '\0' },
+      health: 1,
+    };
+    expect((await ask('PUT', '/api/v1/machines/a3/status', { token, body: far })).status).to.equal(200);
+  });
+
   it('says in a 409 what is expected', async () => {
     const token = await enrolled('c1');
     const log = new MachineLog('c1').fill(20);
@@ -350,8 +393,8 @@ describe('the routes for machines', () => {
     const path = entries('k1', log);
     const body = log.body(1);
     const signed = (changes: object = {}, key = privateKey): Record<string, string> => {
-      const request = { method: 'PUT', target: path, time: Date.now(), digest: digestOf(body), ...changes };
-      return { [SIGNATURE_HEADER]: signRequest(request, key) };
+      const asked = { method: 'PUT', target: path, time: Date.now(), digest: digestOf(body), ...changes };
+      return { [SIGNATURE_HEADER]: signRequest(asked, key) };
     };
     const put = async (headers: Record<string, string>, more: object = {}): Promise<Answer> =>
       ask('PUT', path, { body, token, headers, ...more });

@@ -46,8 +46,14 @@ describe('the connection to the fleet', () => {
     seen.splice(0);
   });
 
-  const ask = async (caPath?: string, where = url, connectWithin = 5000): Promise<unknown> => {
-    const connection = new FleetConnection({ url: where, tokenPath: join(at, 'token'), caPath, connectWithin });
+  const ask = async (caPath?: string, where = url, connectWithin = 5000, address?: string): Promise<unknown> => {
+    const connection = new FleetConnection({
+      url: where,
+      tokenPath: join(at, 'token'),
+      caPath,
+      connectWithin,
+      address,
+    });
     const { signal } = new AbortController();
     try {
       return (await connection.send({ method: 'GET', path: '/', patience: 5000, signal })).status;
@@ -78,6 +84,8 @@ describe('the connection to the fleet', () => {
         isTaken = await Promise.race([once(socket, 'connect').then(() => true), wait(300, false)]);
       }
       expect(await ask(undefined, `https://127.0.0.1:${port}`, 300)).to.include('(no connection in 300 ms)');
+      const named = await ask(undefined, `https://fleet.example:${port}`, 300, '127.0.0.1');
+      expect(named).to.include('(no connection in 300 ms)');
     } finally {
       for (const socket of waiting) socket.on('error', () => {}).destroy();
       stopped.kill('SIGKILL');

@@ -3,9 +3,8 @@ import { basename } from 'node:path';
 import { expect } from 'chai';
 import { needs } from '../faults/support/needs.ts';
 import { SHIPPER } from '../systemd/support/unit-file.ts';
-import { CACHE } from './support/debian.ts';
 import { bootedMachine, type Machine } from './support/machine.ts';
-import { LOG, makePackage, Recorder } from './support/recorder.ts';
+import { LOG, makePackage, ownDirectory, Recorder } from './support/recorder.ts';
 
 const FLEET = 'incident-fleet.service';
 const OWN = '/etc/secure-ai/incident-shipper';
@@ -30,7 +29,7 @@ describe('a machine and its fleet', () => {
     machine = booted();
     recorder = new Recorder(machine);
     await recorder.install();
-    const file = makePackage(CACHE, 'fleet');
+    const file = makePackage(ownDirectory(), 'fleet');
     machine.put(`/root/${basename(file)}`, { file });
     machine.run(`tar xzf ${basename(file)}`);
     unpacked = `/root/${basename(file, '.tgz')}`;

@@ -58,29 +58,24 @@ export const bodyReaders = (maxBytes: number): BodyReaders => {
   const collect = collector(maxBytes, (bytes) => inFlight.all + bytes <= MAX_IN_FLIGHT);
   const reader =
     (isBatch: boolean): Middleware =>
-    async (ctx, next) => {
+    (ctx, next) => {
       ctx.request.is = ofTextType;
-      await collect(ctx);
-      let held = lengthOf(ctx);
-      const tooMany = isBatch && inFlight.batches > 0 && inFlight.batches + held > MAX_IN_BATCHES;
-      if (tooMany || inFlight.all + held > MAX_IN_FLIGHT) throw new RecorderError('overloaded', TOO_MANY);
-      inFlight.all += held;
-      if (isBatch) inFlight.batches += held;
-      const release = (): void => {
-        inFlight.all -= held;
-        if (isBatch) inFlight.batches -= held;
-        held = 0;
-      };
-      try {
+      return collect(ctx, () => {
+        let held = bodyBytes(ctx);
+        const tooMany = isBatch && inFlight.batches > 0 && inFlight.batches + held > MAX_IN_BATCHES;
+        if (tooMany || inFlight.all + held > MAX_IN_FLIGHT) throw new RecorderError('overloaded', TOO_MANY);
+        inFlight.all += held;
+        if (isBatch) inFlight.batches += held;
+        ctx.state.releaseBody = (): void => {
+          inFlight.all -= held;
+          if (isBatch) inFlight.batches -= held;
+          held = 0;
+        };
         // No variable here holds the text: a request that waits releases its body.
         if (!isBatch) ctx.request.body = parseObject(utf8Of(textOf(ctx)));
         // To parse a large body takes some ten milliseconds, and to record it as much again: others come in between.
-        if (held > USUAL) await new Promise(setImmediate);
-        ctx.state.releaseBody = release;
-        await next();
-      } finally {
-        release();
-      }
+        return held > USUAL ? new Promise(setImmediate).then(next) : next();
+      });
     };
   return { object: reader(false), batch: reader(true) };
 };
@@ -96,8 +91,8 @@ export const takeBatch = (ctx: Context): Buffer => {
 };
 
 /**
- * Releases the body of a request that is still to be answered, and its share of what may be in flight: what waits for
- * long holds neither. Whoever calls this keeps nothing of the body either.
+ * Releases the body of a request and its share of what may be in flight; `exchange` does it for every request. One that
+ * waits for long does it before it is answered, and whoever calls this keeps nothing of the body either.
  */
 export const releaseBody = (ctx: Context): void => {
   ctx.request.body = undefined;
@@ -111,42 +106,48 @@ const ofTextType = (): string => 'text';
 /** A request without a body has no text. */
 const textOf = (ctx: Context): string => (ctx.request.rawBody as string | undefined) ?? '';
 
-const lengthOf = (ctx: Context): number => textOf(ctx).length;
+/** How many bytes the body of a request has, until it is released. */
+export const bodyBytes = (ctx: Context): number => textOf(ctx).length;
 
 const TOO_MANY = 'too many bodies at once; try again';
 
 /**
- * Returns a function that collects the text of a body. It throws like `BodyReaders.object`.
+ * Returns a middleware that collects the bytes of a body. It throws like `BodyReaders.object`.
  * @param hasRoom whether a body of so many bytes could be taken now
  */
-const collector = (maxBytes: number, hasRoom: (bytes: number) => boolean): ((ctx: Context) => Promise<unknown>) => {
+const collector = (maxBytes: number, hasRoom: (bytes: number) => boolean): Middleware => {
   const tooLarge = (cause: Error) => new RecorderError('too_large', `body longer than ${sizeOf(maxBytes)}`, { cause });
   const usual = upTo(Math.min(USUAL, maxBytes), tooLarge);
   const large = upTo(maxBytes, tooLarge);
   const notNow = upTo(USUAL, (cause) => new RecorderError('overloaded', TOO_MANY, { cause }));
   const freed = new FreedBuffers();
   let arriving = 0;
-  return async (ctx) => {
-    const { 'content-length': declared, 'transfer-encoding': coding } = ctx.req.headers;
-    const isUsual = coding === undefined && Number(declared ?? 0) <= USUAL;
-    if (isUsual || maxBytes <= USUAL) return usual(ctx, nothingMore);
-    freed.count(isNaN(Number(declared)) ? maxBytes : Number(declared));
-    // A large body that would be refused when it is there is not collected. One that does not say its length may still
-    // be of usual size.
-    if (arriving >= MAX_LARGE || !hasRoom(Number(declared ?? 0))) return notNow(ctx, nothingMore);
+  const collectLarge: Middleware = async (ctx, next) => {
     arriving++;
     try {
-      return await large(ctx, nothingMore);
+      await large(ctx, nothingMore);
     } finally {
       arriving--;
     }
+    await next();
+  };
+  return (ctx, next) => {
+    const { 'content-length': declared, 'transfer-encoding': coding } = ctx.req.headers;
+    const isUsual = coding === undefined && Number(declared ?? 0) <= USUAL;
+    if (isUsual || maxBytes <= USUAL) return usual(ctx, next);
+    freed.count(isNaN(Number(declared)) ? maxBytes : Number(declared));
+    // A large body that would be refused when it is there is not collected. One that does not say its length may still
+    // be of usual size.
+    if (arriving >= MAX_LARGE || !hasRoom(Number(declared ?? 0))) return notNow(ctx, next);
+    return collectLarge(ctx, next);
   };
 };
 
 const upTo = (bytes: number, tooLarge: (cause: Error) => RecorderError): Middleware =>
   bodyParser({
     ...OPTIONS,
-    textLimit: String(bytes),
+    // The types want text, which the parser reads again for each request.
+    textLimit: bytes as unknown as string,
     onerror: (cause: Error): never => {
       throw refusal(cause, tooLarge);
     },

@@ -53,13 +53,14 @@ const routerOf = (routes: readonly ApiRoute[]): Middleware => {
 };
 
 /** One middleware that runs the steps of a route, each when the one before calls `next`. */
-const inOrder =
-  (path: string, steps: readonly Middleware[]): Middleware =>
-  (ctx, next) => {
+const inOrder = (path: string, steps: readonly Middleware[]): Middleware => {
+  const [last, ...before] = steps.toReversed() as [Middleware, ...Middleware[]];
+  const run = before.reduce<Middleware>(
+    (inner, step) => (ctx, next) => step(ctx, () => inner(ctx, next) as ReturnType<Next>),
+    last,
+  );
+  return (ctx, next) => {
     ctx.state.route = path;
-    const from = (at: number): unknown => {
-      const step = steps[at];
-      return step === undefined ? next() : step(ctx, () => from(at + 1) as ReturnType<Next>);
-    };
-    return from(0);
+    return run(ctx, next);
   };
+};

@@ -203,11 +203,11 @@ async function counted(db: FleetDatabase, query: Query, silencing: Silencing | u
 
 /** The newest incidents of each kind: in an index those of a kind are in the order of their creation. */
 function newestIncidents(filter: FleetQuery, conditions: readonly Condition[]): RawBuilder<unknown> {
-  const branches = branchesOf(kindsOf(filter)) ?? [sql`true`];
+  const { parts } = branchesOf(kindsOf(filter));
   return sql.join(
-    branches.map(
-      (branch) => sql`(
-        SELECT * FROM incidents i WHERE i.current AND ${allOf([branch, ...conditions])}
+    parts.map(
+      (part) => sql`(
+        SELECT * FROM incidents i WHERE i.current AND ${allOf([part, ...conditions])}
         ORDER BY created_at DESC LIMIT ${sql.lit(MOST_COUNTED)})`,
     ),
     sql` UNION ALL `,

@@ -106,28 +106,45 @@ export function both(one: Kinds, other: Partial<Kinds>): Kinds | undefined {
   return classes && states && ranks && { classes, states, ranks };
 }
 
-/** With more combinations than this they are not looked up one by one. */
-const MOST_BRANCHES = 40;
+/** With more combinations than this they are not looked up one by one: each has a plan of its own. */
+const MOST_BRANCHES = 16;
+
+export interface Branches {
+  /** Parts of an index, each in the order of creation: all that the kinds admit is in them. */
+  readonly parts: readonly Condition[];
+  /** What of the kinds they do not say. */
+  readonly left: readonly Condition[];
+}
 
 /**
- * The parts of the index of kinds that hold some kinds, each in the order of creation. With a single part more, where the
- * kinds are all of a severity or all there are, that of another index.
+ * The parts of an index that hold some kinds. Most incidents are resolved: the index by state has none of these, which are
+ * found by leaving out the others.
  */
-export function branchesOf({ classes, states, ranks }: Kinds): readonly Condition[] | undefined {
-  if (classes.length === 0 && states.length === 0) {
-    if (ranks.length === 0) return [sql`true`];
-    return ranks.map((rank) => sql`i.rank = ${sql.lit(rank)}`);
-  }
-  const all = <Value>(values: readonly Value[], every: readonly Value[]): readonly Value[] =>
-    values.length === 0 ? every : values;
-  const branches = all(states, STATES as readonly string[]).flatMap((state) =>
-    all(ranks, [...SEVERITIES.keys()]).flatMap((rank) =>
-      all(classes, CLASSES as readonly string[]).map(
-        (name) => sql`i.state = ${sql.lit(state)} AND i.rank = ${sql.lit(rank)} AND i.class = ${sql.lit(name)}`,
+export function branchesOf(kinds: Kinds): Branches {
+  const { classes, states, ranks } = kinds;
+  const allRanks = ranks.length === 0 ? [...SEVERITIES.keys()] : ranks;
+  const ofRank = (condition: Condition): readonly Condition[] =>
+    allRanks.map((rank) => sql`${condition} AND i.rank = ${sql.lit(rank)}`);
+  const ofStates = onKinds({ classes: [], states, ranks: [] });
+  const ofClasses = onKinds({ classes, states: [], ranks: [] });
+  const byRank: Branches = {
+    parts: ranks.length === 0 ? [sql`true`] : ranks.map((rank) => sql`i.rank = ${sql.lit(rank)}`),
+    left: [...ofStates, ...ofClasses],
+  };
+  const choices: Branches[] = [];
+  const isUnresolved = states.length > 0 && !states.includes('resolved');
+  if (classes.length > 0 && isUnresolved)
+    choices.push({
+      parts: states.flatMap((state) =>
+        classes.flatMap((name) => ofRank(sql`i.state = ${sql.lit(state)} AND i.class = ${sql.lit(name)}`)),
       ),
-    ),
-  );
-  return branches.length > MOST_BRANCHES ? undefined : branches;
+      left: [],
+    });
+  if (isUnresolved)
+    choices.push({ parts: states.flatMap((state) => ofRank(sql`i.state = ${sql.lit(state)}`)), left: ofClasses });
+  if (classes.length > 0)
+    choices.push({ parts: classes.flatMap((name) => ofRank(sql`i.class = ${sql.lit(name)}`)), left: ofStates });
+  return choices.find(({ parts }) => parts.length <= MOST_BRANCHES) ?? byRank;
 }
 
 /** Whether all kinds are meant. */

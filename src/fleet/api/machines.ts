@@ -295,6 +295,25 @@ async function logsOf(db: FleetDatabase, machine: string): Promise<readonly obje
 }
 
 /** A machine's policy, and how it differs from the usual one. */
+/** How many machines are asked for the text of a policy. */
+const MOST_ASKED = 100;
+
+/** The text that most machines with a policy say it has: one of them may say anything. */
+async function textOf(
+  db: FleetDatabase,
+  digest: string,
+  machines: readonly string[] | undefined,
+): Promise<string | undefined> {
+  const { rows } = await sql<{ text: string }>`
+    SELECT a.policy_text AS text FROM (
+      SELECT machine, policy_text FROM machines
+      WHERE policy_digest = ${digest} AND policy_text IS NOT NULL AND revoked_at IS NULL
+        ${machines === undefined ? sql`` : sql`AND machine = ${anyText(machines)}`}
+      ORDER BY machine LIMIT ${sql.lit(MOST_ASKED)}) AS a
+    GROUP BY a.policy_text ORDER BY count(*) DESC, min(a.machine) LIMIT 1`.execute(db);
+  return rows[0]?.text;
+}
+
 async function policyOf(
   db: FleetDatabase,
   machine: string,
@@ -309,21 +328,8 @@ async function policyOf(
     .where('machine', '=', machine)
     .executeTakeFirstOrThrow();
   const differs = own.policy_digest !== null && usual !== undefined && own.policy_digest !== usual.digest;
-  const other = differs
-    ? await db
-        .selectFrom('machines')
-        .select('policy_text')
-        .where('policy_digest', '=', usual.digest)
-        .where('policy_text', 'is not', null)
-        .$if(machines !== undefined, (query) => query.where(sql<boolean>`machine = ${anyText(machines ?? [])}`))
-        .orderBy('machine')
-        .limit(1)
-        .executeTakeFirst()
-    : undefined;
-  const texts =
-    own.policy_text === null || typeof other?.policy_text !== 'string'
-      ? undefined
-      : ([other.policy_text, own.policy_text] as const);
+  const other = differs ? await textOf(db, usual.digest, machines) : undefined;
+  const texts = own.policy_text === null || other === undefined ? undefined : ([other, own.policy_text] as const);
   return {
     machine,
     digest: own.policy_digest,

@@ -2,7 +2,6 @@
 import { sql } from 'kysely';
 import { parseQuery } from '../../api/request/query.ts';
 import { RecorderError } from '../../errors.ts';
-import { parseExact } from '../../json/exact-json.ts';
 import type { FleetDatabase } from '../database.ts';
 import { anyText } from './list-filter.ts';
 import type { Reading } from './reading.ts';
@@ -93,6 +92,6 @@ export const ofHistory = (machine: string, log: string) => sql`EXISTS (
   SELECT 1 FROM past WHERE past.log = e.log AND e.seq < past.until)`;
 
 function versionOf(line: string): number | undefined {
-  const { data } = parseExact(line) as { readonly data?: { readonly version?: unknown } };
+  const { data } = JSON.parse(line) as { readonly data?: { readonly version?: unknown } };
   return typeof data?.version === 'number' ? data.version : undefined;
 }

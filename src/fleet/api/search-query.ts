@@ -1,20 +1,20 @@
 /**
- * A search as a `tsquery`: the words, terms and people that the recorder asks its own index for. The index of the fleet
- * holds the words of an incident with the weight A, those of people and notes B, those of evidence C, and marks D.
+ * A search as a `tsquery`: the words, terms and people that the recorder asks its own index for. A lexeme of the fleet's
+ * index begins with a letter that says what it is of (`lexeme.ts`).
  */
 import type { SearchTerm } from '../../search/search-terms.ts';
 import type { SearchWord } from '../../search/search-words.ts';
 import { pairMark } from '../../search/evidence-words.ts';
 import { byMark, resolutionMark, SNOOZED } from '../../search/searched-incident.ts';
 import type { ListQuery } from '../../query/list-query.ts';
-import { lexemeOf } from '../lexeme.ts';
+import { KIND, lexemeOf } from '../lexeme.ts';
 
 /** What of a list's query the search index is asked for. */
 export type Searched = Pick<ListQuery, 'words' | 'terms' | 'evidence' | 'by' | 'resolutions' | 'snoozed'>;
 
 /** What only the search index knows of a query; undefined when it asks for nothing of that. */
 export function tsqueryOf({ words = [], terms = [], evidence = false, by = [] }: Searched): string | undefined {
-  const wanted = words.map((word) => wordOf(word, evidence ? 'ABC' : 'AB'));
+  const wanted = words.map((word) => wordOf(word, evidence ? EVERYWHERE : OWN));
   for (const term of terms) {
     const one = termOf(term);
     if (one !== undefined) wanted.push(one);
@@ -61,9 +61,12 @@ function termOf(term: SearchTerm): string | undefined {
 const anyOf = (marks: readonly string[]): string =>
   marks.length === 1 ? markOf(marks[0]!) : `(${marks.map(markOf).join(' | ')})`;
 
-const markOf = (mark: string): string => `${quoted(lexemeOf(mark))}:D`;
+const markOf = (mark: string): string => quoted(lexemeOf(KIND.marks, mark));
 
-const wordOf = ({ text, isBeginning }: SearchWord, weights: string): string =>
-  `${quoted(lexemeOf(text))}:${isBeginning ? '*' : ''}${weights}`;
+const OWN = [KIND.words, KIND.people];
+const EVERYWHERE = [...OWN, KIND.evidence];
+
+const wordOf = ({ text, isBeginning }: SearchWord, kinds: typeof EVERYWHERE | typeof OWN): string =>
+  `(${kinds.map((kind) => quoted(lexemeOf(kind, text)) + (isBeginning ? ':*' : '')).join(' | ')})`;
 
 const quoted = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;

@@ -108,7 +108,7 @@ function metricsOf({ db, clock, silentAfter }: FleetDependencies, streams: Fleet
         WHERE closed_at IS NULL AND acknowledged_at IS NULL GROUP BY kind`.execute(db);
       this.reset();
       for (const kind of new Set([...ALARMS, ...rows.map((row) => row.kind)]))
-        this.set({ kind }, Number(rows.find((row) => row.kind === kind)?.count ?? 0));
+        this.set({ kind }, rows.find((row) => row.kind === kind)?.count ?? 0);
     },
   });
   exposition.registry.registerMetric(alarms);

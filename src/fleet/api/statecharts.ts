@@ -77,11 +77,22 @@ async function pathOf(db: FleetDatabase, incident: OneIncident, version = Infini
     const page = await historyOf(db, incident, after);
     for (const line of page.lines) {
       if (path.version >= version) break;
-      path.take(readEntry(line));
+      follow(path, incident.machine, line);
     }
     after = page.next;
     // Others get their turn.
     await new Promise(setImmediate);
   }
   return path;
+}
+
+/** @throws RecorderError `conflict` for an entry that no recorder has written: what the machine has sent is no path */
+function follow(path: IncidentPath, machine: string, line: string): void {
+  const entry = readEntry(line);
+  try {
+    path.take(entry);
+  } catch (cause) {
+    const why = cause instanceof RecorderError ? cause.message : `entry ${entry.data.seq} makes no sense`;
+    throw new RecorderError('conflict', `the log of ${machine} contradicts itself: ${why}`, { cause });
+  }
 }

@@ -1,5 +1,5 @@
 /** Statistics over machines: counts by kind, the last hours, and a range of time compared with the one before. */
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { comparisonSchema, hoursSchema } from '../../api/stats/requests.ts';
 import { DEFAULT_HOURS, rangeOf } from '../../api/stats/ranges.ts';
 import type { ApiRoute } from '../../api/middleware/routing.ts';
@@ -8,26 +8,36 @@ import { parseTimestamp } from '../../api/request/timestamp.ts';
 import { validate } from '../../api/request/validate.ts';
 import { respondJson } from '../../api/respond.ts';
 import { HOUR, MINUTE } from '../../clock.ts';
-import { type ActivityReading, activityOf, hoursUpTo, LONG, SHORT } from '../../query/activity-counts.ts';
+import {
+  type ActivityReading,
+  activityOf,
+  type HourCount,
+  hoursUpTo,
+  LONG,
+  SHORT,
+} from '../../query/activity-counts.ts';
 import {
   addCounted,
   type ComparedBy,
   comparisonOf,
   type ComparisonReading,
   type Counted,
-  lengthOf,
   MOST_TIMED,
   nothingCounted,
   rangeBefore,
   type Step,
+  STEPS,
   type Timed,
   type TimeRange,
 } from '../../query/comparison-reading.ts';
 import { statisticsOf } from '../../query/statistics.ts';
 import type { FleetDatabase } from '../database.ts';
+import { SAMPLE_PART, SAMPLE_PARTS } from '../migrations.ts';
+import { COUNTED, countsOfIncidents, createdIn, sumOfCounts } from '../read-models/created-counts.ts';
+import { DAY_OF_HOURS } from '../read-models/sums.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { parameters } from './one-incident.ts';
-import { allOf, anyText, type Condition, onCreation } from './list-filter.ts';
+import { allOf, anyText, onCreation, time } from './list-filter.ts';
 import { type KeptSums, keyOfMachines } from './kept-sums.ts';
 import { readingIn } from './reading.ts';
 import type { FleetTotals } from './totals.ts';
@@ -91,18 +101,56 @@ export const statisticsRoutes = (
 /** What happened in each of the last hours. */
 async function activityIn(db: FleetDatabase, machines: Machines, now: number, hours: number): Promise<ActivityReading> {
   const { first, last, recent } = hoursUpTo(now, hours);
-  const ofMachines = machines === undefined ? sql`` : sql`AND h.machine = ${anyText(machines)}`;
   const isActive = sql`EXISTS (SELECT 1 FROM logs l WHERE l.machine = h.machine AND l.log = h.log AND l.active)`;
-  const counts = await sql<{ hour: number; what: string; step: number; count: number }>`
-    SELECT h.hour, h.what, h.step, sum(h.count)::bigint AS count FROM hours h
-    WHERE h.hour BETWEEN ${first} AND ${last} AND ${isActive} ${ofMachines}
-    GROUP BY h.hour, h.what, h.step`.execute(db);
-  const waiting = await sql<{ length: number; beginning: number; count: number }>`
-    SELECT h.length, h.beginning, sum(h.count)::bigint AS count FROM waiting h
-    WHERE ((h.length = ${LONG} AND h.beginning < ${recent}) OR (h.length = ${SHORT} AND h.beginning >= ${recent}))
-      AND h.count > 0 AND ${isActive} ${ofMachines}
-    GROUP BY h.length, h.beginning`.execute(db);
-  return activityOf(now, hours, { counts: counts.rows, waiting: waiting.rows });
+  const [counts, waiting] = await Promise.all([
+    countsOfHours(db, machines, first, last),
+    sql<{ length: number; beginning: number; count: number }>`
+      SELECT h.length, h.beginning, sum(h.count)::bigint AS count FROM waiting h
+      WHERE ((h.length = ${LONG} AND h.beginning < ${recent}) OR (h.length = ${SHORT} AND h.beginning >= ${recent}))
+        AND h.count > 0 AND ${isActive} ${ofMachines(machines)}
+      GROUP BY h.length, h.beginning`.execute(db),
+  ]);
+  return activityOf(now, hours, { counts, waiting: waiting.rows });
+}
+
+const ofMachines = (machines: Machines): RawBuilder<unknown> =>
+  machines === undefined ? sql`` : sql`AND h.machine = ${anyText(machines)}`;
+
+/**
+ * The counts of some hours: of all machines the sums that are kept, but those of hours that have changed since, which are
+ * added up like those of some machines. Each hour comes as one text: so many small rows would take longer than to add them.
+ */
+async function countsOfHours(
+  db: FleetDatabase,
+  machines: Machines,
+  first: number,
+  last: number,
+): Promise<readonly HourCount[]> {
+  const added = (where: RawBuilder<unknown>) => sql`
+    SELECT h.hour, h.what, h.step, sum(h.count)::bigint AS count
+    FROM hours h JOIN logs l ON l.machine = h.machine AND l.log = h.log AND l.active
+    WHERE ${where} ${ofMachines(machines)} GROUP BY h.hour, h.what, h.step`;
+  const within = sql`BETWEEN ${first}::bigint AND ${last}::bigint`;
+  const counted =
+    machines === undefined
+      ? sql`
+          WITH changed AS MATERIALIZED (
+            SELECT DISTINCT hour FROM marks WHERE what = 'activity' AND hour ${within}
+          )
+          SELECT s.hour, s.what, s.step, s.count FROM hour_sums s
+          WHERE s.machine = '' AND s.hour ${within} AND s.hour NOT IN (SELECT hour FROM changed)
+          UNION ALL (${added(sql`h.hour = ANY (ARRAY(SELECT hour FROM changed))`)})`
+      : added(sql`h.hour ${within}`);
+  const { rows } = await sql<{ hour: number; counts: string }>`
+    SELECT hour, string_agg(concat_ws(' ', what, step, count), ',') AS counts FROM (${counted}) AS c GROUP BY hour`.execute(
+    db,
+  );
+  return rows.flatMap(({ hour, counts }) =>
+    counts.split(',').map((text) => {
+      const [what, step, count] = text.split(' ') as [string, string, string];
+      return { hour, what, step: Number(step), count: Number(count) };
+    }),
+  );
 }
 
 /** Compares a range with the one before it. @param now milliseconds since the epoch */
@@ -113,67 +161,145 @@ async function comparisonIn(
   by: ComparedBy,
   now: number,
 ): Promise<ComparisonReading> {
-  const before = rangeBefore(range);
-  const counted = {
-    now: await countedIn(db, machines, range, by),
-    before: await countedIn(db, machines, before, by),
+  const both = async <Value>(read: (one: TimeRange, at: 'now' | 'before') => Promise<Value>) => {
+    const [of, before] = await Promise.all([read(range, 'now'), read(rangeBefore(range), 'before')]);
+    return { now: of, before };
   };
-  const timed = {
-    now: await timedIn(db, machines, range, counted.now.count),
-    before: await timedIn(db, machines, before, counted.before.count),
-  };
+  const counted = await both((one) => countedIn(db, machines, one, by));
+  const timed = await both((one, at) => timedIn(db, machines, one, counted[at].count));
   return comparisonOf(range, by, now, { counted, timed, archived: [] });
 }
 
-const within = (machines: Machines, range: TimeRange): Condition =>
-  allOf([
-    sql`i.current AND i.drill = 0`,
-    ...onCreation(range),
-    ...(machines === undefined ? [] : [sql`i.machine = ${anyText(machines)}`]),
-  ]);
+/** How many were created in each hour of a range, which may begin at any time: by minutes, and one by one where two meet. */
+async function countedByHour(db: FleetDatabase, { since, until }: TimeRange) {
+  const hourOf = (at: RawBuilder<unknown>) => sql`((${at} - ${since}::bigint) / ${sql.lit(HOUR)})`;
+  const minutes = (hour: RawBuilder<unknown>) => sql`
+    SELECT to_timestamp(${hour} * 3600) AS begun, to_timestamp((${hour} + 1) * 3600) AS ended`;
+  const [first, last] = [Math.floor(since / MINUTE), Math.floor(until / MINUTE)];
+  const { rows } = await sql<{ value: number; count: number }>`
+    WITH changed AS MATERIALIZED (
+      SELECT DISTINCT hour FROM marks
+      WHERE what = 'created' AND hour >= ${Math.floor(since / HOUR)}::bigint AND hour <= ${Math.floor(until / HOUR)}::bigint
+    ), met AS MATERIALIZED (
+      SELECT ${first}::bigint + 60 * n AS minute FROM generate_series(0, ${Math.floor((last - first) / 60)}::bigint) AS n
+      UNION SELECT ${last}::bigint
+    ), counts AS (
+      SELECT ${hourOf(sql`m.minute * ${sql.lit(MINUTE)}`)} AS value, m.count FROM minute_sums m
+      WHERE m.machine = '' AND m.minute >= ${first}::bigint AND m.minute < ${last}::bigint
+        AND m.minute NOT IN (SELECT minute FROM met) AND m.minute / 60 NOT IN (SELECT hour FROM changed)
+      UNION ALL
+      SELECT ${hourOf(sql`(extract(epoch FROM i.created_at) * 1000)::bigint`)}, 1 FROM ${createdIn(sql`
+        SELECT to_timestamp(minute * 60) AS begun, to_timestamp((minute + 1) * 60) AS ended FROM met
+        WHERE minute / 60 NOT IN (SELECT hour FROM changed)
+        UNION ALL ${minutes(sql`hour`)} FROM changed`)}
+      WHERE i.created_at >= ${time(since)} AND i.created_at < ${time(until)}
+    )
+    SELECT value, sum(count)::bigint AS count FROM counts GROUP BY value`.execute(db);
+  return rows;
+}
 
 async function countedIn(db: FleetDatabase, machines: Machines, range: TimeRange, by: ComparedBy): Promise<Counted> {
   const keys = {
-    class: sql`i.class`,
-    source: sql`i.source`,
-    severity: sql`i.rank`,
+    class: sql`class`,
+    source: sql`source`,
+    severity: sql`rank`,
     hour: sql`floor((extract(epoch FROM i.created_at) * 1000 - ${range.since}::bigint) / ${HOUR}::bigint)::bigint`,
   };
-  const oldest = (condition: Condition) =>
-    sql`extract(epoch FROM min(i.created_at) FILTER (WHERE ${condition})) * 1000`;
-  const waits = sql`i.waited`;
-  const unattended = sql`i.state IN ('open', 'contained')`;
-  const unresolved = sql`i.state <> 'resolved'`;
-  const { rows } = await sql<Record<string, unknown>>`
-    SELECT ${keys[by]} AS value, count(*) AS count,
-      count(*) FILTER (WHERE ${waits}) AS contain, ${oldest(waits)} AS contain_oldest,
-      count(*) FILTER (WHERE ${unattended}) AS acknowledge, ${oldest(unattended)} AS acknowledge_oldest,
-      count(*) FILTER (WHERE ${unresolved}) AS resolve, ${oldest(unresolved)} AS resolve_oldest
-    FROM incidents i WHERE ${within(machines, range)} GROUP BY 1`.execute(db);
+  if (machines === undefined && by === 'hour') {
+    const [hours, all] = await Promise.all([countedByHour(db, range), countedOfAll(db, range, sql`''`)]);
+    const counted = nothingCounted();
+    for (const row of all.rows) addCounted(counted, by, row);
+    counted.groups.clear();
+    for (const { value, count } of hours) counted.groups.set(String(value), count);
+    return counted;
+  }
+  const { rows } =
+    machines === undefined
+      ? await countedOfAll(db, range, keys[by])
+      : await sql<Record<string, unknown>>`
+          SELECT ${keys[by]} AS value, ${countsOfIncidents}
+          FROM ${createdIn(sql`SELECT ${time(range.since)} AS begun, ${time(range.until)} AS ended`)}
+          ${machines === undefined ? sql`` : sql`WHERE i.machine = ${anyText(machines)}`} GROUP BY 1`.execute(db);
   const counted = nothingCounted();
   for (const row of rows) addCounted(counted, by, row);
   return counted;
 }
 
+/**
+ * Counts the incidents of all machines: by the sums of whole days and hours, and one by one in what is left at both ends and
+ * in hours that have changed since their sum was made.
+ */
+function countedOfAll(db: FleetDatabase, { since, until }: TimeRange, value: RawBuilder<unknown>) {
+  const end = Math.floor(until / HOUR);
+  const first = Math.min(Math.ceil(since / HOUR), end);
+  const roundedUp = Math.ceil(first / DAY_OF_HOURS) * DAY_OF_HOURS;
+  const lastDay = Math.floor(end / DAY_OF_HOURS) * DAY_OF_HOURS;
+  const firstDay = Math.min(roundedUp, lastDay);
+  const hasDays = roundedUp < lastDay;
+  const [from, to] = hasDays ? [firstDay, lastDay] : [end, end];
+  const dayOf = (hour: RawBuilder<unknown>) => sql`(${hour} / ${sql.lit(DAY_OF_HOURS)} * ${sql.lit(DAY_OF_HOURS)})`;
+  // A range may be shorter than an hour, and hold none.
+  const isWhole = first * HOUR >= since && first < end;
+  const edges = isWhole
+    ? sql`
+        SELECT ${time(since)} AS begun, ${time(first * HOUR)} AS ended
+        UNION ALL SELECT ${time(end * HOUR)}, ${time(until)}`
+    : sql`SELECT ${time(since)} AS begun, ${time(until)} AS ended`;
+  const last = isWhole ? end : first;
+  return sql<Record<string, unknown>>`
+    WITH changed AS MATERIALIZED (
+      SELECT DISTINCT hour FROM marks WHERE what = 'created' AND hour >= ${first}::bigint AND hour < ${last}::bigint
+    ), single AS MATERIALIZED (
+      SELECT hour FROM generate_series(${first}::bigint, ${Math.min(from, last) - 1}::bigint) AS hour
+      UNION ALL SELECT hour FROM generate_series(${Math.max(to, first)}::bigint, ${last - 1}::bigint) AS hour
+      UNION ALL SELECT day + hour FROM (
+        SELECT DISTINCT ${dayOf(sql`hour`)} AS day FROM changed WHERE hour >= ${from}::bigint AND hour < ${to}::bigint
+      ) AS d CROSS JOIN generate_series(0, ${sql.lit(DAY_OF_HOURS - 1)}) AS hour
+    ), parts AS (
+      SELECT ${value} AS value, ${COUNTED} FROM created_sums
+      WHERE machine = '' AND length = ${sql.lit(DAY_OF_HOURS)} AND beginning >= ${from}::bigint AND beginning < ${to}::bigint
+        AND beginning NOT IN (SELECT ${dayOf(sql`hour`)} FROM changed)
+      UNION ALL
+      SELECT ${value}, ${COUNTED} FROM created_sums
+      WHERE machine = '' AND length = 1 AND beginning = ANY (ARRAY(SELECT hour FROM single EXCEPT SELECT hour FROM changed))
+      UNION ALL
+      SELECT ${value}, ${countsOfIncidents} FROM ${createdIn(sql`
+        ${edges}
+        UNION ALL SELECT to_timestamp(hour * 3600), to_timestamp((hour + 1) * 3600) FROM changed`)} GROUP BY 1
+    )
+    SELECT value, ${sumOfCounts} FROM parts GROUP BY value`.execute(db);
+}
+
+/** How many incidents a sample has, nearly. */
+const SAMPLED = 5000;
+
+/**
+ * How long incidents of a range took. Of many, some of 1,024 parts of them are a sample. The times of all come as one text:
+ * so many rows would take longer to read than to find.
+ */
 async function timedIn(db: FleetDatabase, machines: Machines, range: TimeRange, incidents: number): Promise<Timed> {
   const taken: Record<Step, number[]> = { contain: [], acknowledge: [], resolve: [] };
   if (incidents === 0) return { taken, count: 0, isSample: false };
-  const every = Math.max(1, Math.ceil(incidents / MOST_TIMED));
-  const { rows } = await sql<{
-    created_at: Date;
-    confirmed_at: Date | null;
-    acknowledged_at: Date | null;
-    resolved_at: Date | null;
-  }>`
+  const isSample = incidents > MOST_TIMED;
+  const parts = Math.max(1, Math.floor((SAMPLE_PARTS * SAMPLED) / incidents));
+  const rows = sql`
     SELECT i.created_at, i.confirmed_at, i.acknowledged_at, i.resolved_at FROM incidents i
-    WHERE ${within(machines, range)} AND ((i.number * 2654435761) >> 16) % ${every}::bigint = 0`.execute(db);
-  const add = (step: Step, at: Date | null, begun: Date): void => {
-    if (at !== null) taken[step].push(lengthOf(at.toISOString(), begun.getTime()));
-  };
-  for (const { created_at, confirmed_at, acknowledged_at, resolved_at } of rows) {
-    add('contain', confirmed_at, created_at);
-    add('acknowledge', acknowledged_at, created_at);
-    add('resolve', resolved_at, created_at);
+    WHERE i.current AND i.drill = 0 AND ${allOf(onCreation(range))}
+      ${machines === undefined ? sql`` : sql`AND i.machine = ${anyText(machines)}`}`;
+  const sampled = isSample
+    ? sql`generate_series(0, ${parts - 1}::int) AS part CROSS JOIN LATERAL (
+        ${rows} AND ${sql.raw(SAMPLE_PART)} = part OFFSET 0) AS i`
+    : sql`(${rows}) AS i`;
+  const took = (ended: string) =>
+    sql`string_agg((date_part('epoch', ${sql.ref(ended)} - i.created_at) * 1000)::bigint::text, ',')`;
+  const { rows: all } = await sql<{ count: number; contain: string; acknowledge: string; resolve: string }>`
+    SELECT count(*) AS count, ${took('i.confirmed_at')} AS contain, ${took('i.acknowledged_at')} AS acknowledge,
+      ${took('i.resolved_at')} AS resolve
+    FROM ${sampled}`.execute(db);
+  const [found] = all;
+  for (const step of STEPS) {
+    // The clock may have been set back.
+    for (const text of (found?.[step] ?? '').split(',')) if (text !== '') taken[step].push(Math.max(0, Number(text)));
   }
-  return { taken, count: rows.length, isSample: every > 1 };
+  return { taken, count: Number(found?.count), isSample };
 }

@@ -16,9 +16,11 @@ import { type ActionPosture, deliveryRow, onRecord } from '../../domain/posture.
 import { WaitingShares } from '../../query/activity-counts.ts';
 import { evidenceWords } from '../../search/evidence-words.ts';
 import { CUT_EVIDENCE, hasOtherWords, ownWordsOf } from '../../search/searched-incident.ts';
-import { LONGEST_LEXEME } from '../lexeme.ts';
+import { KIND, LONGEST_LEXEME } from '../lexeme.ts';
+import { markAll, markChanged } from '../read-models/marks.ts';
 import type { FleetTables } from '../schema.ts';
-import { type BatchChanges, type HistoryFold, incidentOf, isTime } from './history-fold.ts';
+import { type BatchChanges, type HistoryFold, incidentOf } from './history-fold.ts';
+import { isTime } from './sound-incident.ts';
 import type { ReceivedLine } from './received-lines.ts';
 
 type Tx = Transaction<FleetTables>;
@@ -84,7 +86,20 @@ export async function writeChanges(
   await countHours(tx, history, changes);
   await countWaiting(tx, history, changes);
   await putSmall(tx, history, fold, changes);
+  await markChanged(tx, history, {
+    activity: hoursChanged(changes),
+    created: [...changes.incidents.values()].map(({ now }) => Date.parse(now.incident.created_at)),
+  });
 }
+
+/** A `tsvector` of the lexemes in `new.lexemes`: much cheaper to make than to read one that is written as text. */
+const VECTOR = sql`array_to_tsvector(string_to_array(new.lexemes, ' '))`;
+
+/** The hours since the epoch whose counts a batch has changed. */
+const hoursChanged = ({ hours }: BatchChanges): readonly number[] =>
+  [...hours.values()].flatMap((counts) =>
+    [...counts].flatMap(([key, count]) => (count === 0 ? [] : [Number(key.slice(0, key.indexOf(' ')))])),
+  );
 
 async function putIncidents(
   tx: Tx,
@@ -127,8 +142,8 @@ async function putIncidents(
         ${texts(of.map(({ id }) => changes.documents.get(id)!))})`.execute(tx);
     await sql`
       INSERT INTO words (machine, log, id, search)
-      SELECT ${machine}, ${log}, id, search::tsvector
-      FROM unnest(${texts(of.map(({ id }) => id))}, ${texts(of.map(vectorOf))}) AS new (id, search)`.execute(tx);
+      SELECT ${machine}, ${log}, id, ${VECTOR}
+      FROM unnest(${texts(of.map(({ id }) => id))}, ${texts(of.map(lexemesOf))}) AS new (id, lexemes)`.execute(tx);
   }
   if (changed.length > 0) {
     const all = changed.map(({ now }) => now);
@@ -159,14 +174,14 @@ async function putIncidents(
         ${texts(of.map(({ id }) => changes.documents.get(id)!))}) AS new (id, context, document)
       WHERE old.machine = ${machine} AND old.log = ${log} AND old.id = new.id`.execute(tx);
     const reworded = changed.flatMap((one) => {
-      const search = otherWords(one);
-      return search === null ? [] : [{ id: one.now.incident.id, search }];
+      const lexemes = otherWords(one);
+      return lexemes === null ? [] : [{ id: one.now.incident.id, lexemes }];
     });
     if (reworded.length > 0)
       await sql`
-        UPDATE words AS old SET search = new.search::tsvector
-        FROM unnest(${texts(reworded.map(({ id }) => id))}, ${texts(reworded.map(({ search }) => search))})
-          AS new (id, search)
+        UPDATE words AS old SET search = ${VECTOR}
+        FROM unnest(${texts(reworded.map(({ id }) => id))}, ${texts(reworded.map(({ lexemes }) => lexemes))})
+          AS new (id, lexemes)
         WHERE old.machine = ${machine} AND old.log = ${log} AND old.id = new.id`.execute(tx);
   }
 }
@@ -184,62 +199,44 @@ function ends(of: readonly Incident[]): RawBuilder<unknown> {
 
 /** What a changed incident is found by, where that is something else than before. */
 const otherWords = ({ before, now }: RecordChange): string | null =>
-  before !== undefined && hasOtherWords(before.incident, now.incident) ? vectorOf(now.incident) : null;
+  before !== undefined && hasOtherWords(before.incident, now.incident) ? lexemesOf(now.incident) : null;
 
-/** At most this many words of each kind, and characters of them; the database bounds a vector at 1 MiB. */
-const MOST_WORDS = 2048;
+/** What is looked at of each kind of words, in characters; the database bounds a vector at 1 MiB. */
 const MOST_CHARACTERS = 50_000;
 
-/** A word's place in a vector, with its weight: a place has one weight, so each weight has a place of its own. */
-const PLACE = { words: ':1A', people: ':2B', evidence: ':3C', marks: ':4D' } as const;
-
-/** What an incident is found by, as a `tsvector` is written: each word once, with its weights. */
-function vectorOf(incident: Incident): string {
+/** What an incident is found by: its lexemes, with a space between them. The database sorts them and drops those that recur. */
+function lexemesOf(incident: Incident): string {
   const { words, people, marks } = ownWordsOf(incident);
   const { evidence, latest_report: latest } = incident;
-  return (
-    vector(words, PLACE.words) +
-    vector(people, PLACE.people) +
-    vector(marks, PLACE.marks) +
-    (evidence === undefined ? '' : evidenceVector(evidence)) +
-    (latest?.evidence === undefined ? '' : evidenceVector(latest.evidence))
-  );
+  const lexemes =
+    lexemesIn(words, KIND.words) +
+    lexemesIn(people, KIND.people) +
+    lexemesIn(marks, KIND.marks) +
+    (evidence === undefined ? '' : lexemesOfEvidence(evidence)) +
+    (latest?.evidence === undefined ? '' : lexemesOfEvidence(latest.evidence));
+  return lexemes.slice(1);
 }
 
 /** Evidence stays the same while all else of an incident changes. */
-const evidenceVectors = new WeakMap<JsonObject, string>();
+const knownLexemes = new WeakMap<JsonObject, string>();
 
-function evidenceVector(evidence: JsonObject): string {
-  let known = evidenceVectors.get(evidence);
+function lexemesOfEvidence(evidence: JsonObject): string {
+  let known = knownLexemes.get(evidence);
   if (known !== undefined) return known;
   const { words, marks, isCut } = evidenceWords(evidence);
-  known = vector(words, PLACE.evidence) + vector(isCut ? `${marks} ${CUT_EVIDENCE}` : marks, PLACE.marks);
-  evidenceVectors.set(evidence, known);
+  known = lexemesIn(words, KIND.evidence) + lexemesIn(isCut ? `${marks} ${CUT_EVIDENCE}` : marks, KIND.marks);
+  knownLexemes.set(evidence, known);
   return known;
 }
 
-function vector(words: string, place: string): string {
-  const text = words.toLowerCase();
-  const seen = new Set<string>();
-  let result = '';
-  for (let at = 0, begin = 0; at <= text.length; at++) {
-    if (at < text.length && isLetter(text.charCodeAt(at))) continue;
-    if (at > begin) {
-      const word = text.slice(begin, Math.min(at, begin + LONGEST_LEXEME));
-      if (!seen.has(word)) {
-        seen.add(word);
-        result += ` '${word}'${place}`;
-        if (seen.size >= MOST_WORDS || result.length > MOST_CHARACTERS) return result;
-      }
-    }
-    begin = at + 1;
-  }
-  return result;
+/** The words of a text as lexemes, with a space before each. */
+function lexemesIn(text: string, kind: string): string {
+  const words = text.slice(0, MOST_CHARACTERS).toLowerCase().match(WORDS);
+  return words === null ? '' : ` ${kind}${words.join(` ${kind}`)}`;
 }
 
 /** All but the signs of ASCII; lower case. */
-const isLetter = (code: number): boolean =>
-  (code >= 0x61 && code <= 0x7a) || (code >= 0x30 && code <= 0x39) || code >= 0x80;
+const WORDS = new RegExp(`[0-9a-z\\u0080-\\uffff]{1,${LONGEST_LEXEME}}`, 'g');
 
 async function putDeliveries(tx: Tx, { machine, log }: History, { incidents }: BatchChanges): Promise<void> {
   const put: (ReturnType<typeof deliveryRow> & { incident: string; asked_at: string; overdue_at: string | null })[] =
@@ -421,6 +418,7 @@ export const READ_MODELS = [
 
 /** Deletes the read models of a history. */
 export async function deleteReadModels(tx: Tx, { machine, log }: History): Promise<void> {
+  await markAll(tx, machine);
   for (const table of READ_MODELS)
     await tx.deleteFrom(table).where('machine', '=', machine).where('log', '=', log).execute();
 }

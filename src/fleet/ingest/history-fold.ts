@@ -7,7 +7,7 @@
  *
  * An entry that makes no sense where it is (a machine may send anything) changes nothing but the count of unread entries.
  */
-import { type ContainmentAction, SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
+import type { ContainmentAction } from '../../../machines/vocabulary.ts';
 import { snapshotOf } from '../../../machines/decision.ts';
 import type { IncidentContext } from '../../../machines/incident.ts';
 import { CompactRange, type WrittenRange } from '../../audit/compact-range.ts';
@@ -21,6 +21,7 @@ import { silencesAfter, withArchived } from '../../domain/silence.ts';
 import type { SilenceOnRecord } from '../../domain/silence-terms.ts';
 import { Tally } from '../../domain/tally.ts';
 import { readWords } from '../../search/search-words.ts';
+import { isTime, requireSound } from './sound-incident.ts';
 
 /** The incidents of one history that are kept between batches: the latest ones. */
 const MOST_RECORDS = 512;
@@ -284,27 +285,6 @@ function folded(before: IncidentRecord | undefined, entry: IncidentEntry, change
     return foldOverGap(before, entry);
   }
 }
-
-/** @throws RangeError for what no column can hold, or what a list of all machines would fail on */
-function requireSound(incident: Incident): void {
-  const { class: ofClass, severity, state, source, description, created_at, updated_at, resolution } = incident;
-  const words = [ofClass, severity, state, ...(resolution === undefined ? [] : [resolution])];
-  const isSound =
-    words.every((word: unknown) => typeof word === 'string' && WORD.test(word)) &&
-    SEVERITIES.includes(severity) &&
-    STATES.includes(state) &&
-    typeof source === 'string' &&
-    typeof description === 'string' &&
-    isTime(created_at) &&
-    isTime(updated_at);
-  if (!isSound) throw new RangeError('no incident');
-}
-
-const TIME = /^[12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
-
-/** Whether a text is a time as the log writes it. */
-export const isTime = (text: unknown): text is string =>
-  typeof text === 'string' && TIME.test(text) && !Number.isNaN(Date.parse(text));
 
 function hoursOf({ hours }: BatchChanges, { class: ofClass }: Incident): Map<string, number> {
   let counts = hours.get(ofClass);

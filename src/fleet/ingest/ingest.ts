@@ -19,6 +19,7 @@ import { RecorderError } from '../../errors.ts';
 import type { Signer } from '../../signed-note.ts';
 import { anchorIfDue } from '../anchors.ts';
 import type { FleetDatabase } from '../database.ts';
+import { markAll } from '../read-models/marks.ts';
 import type { FleetTables } from '../schema.ts';
 import { deleteReadModels, insertEntries, writeChanges } from './batch-rows.ts';
 import { FoldCache } from './fold-cache.ts';
@@ -439,6 +440,7 @@ export class Ingest {
       .where('machine', '=', machine)
       .where('log', '=', log)
       .execute();
+    await markAll(tx, machine);
     const id = divergence.why === 'returned' ? `log_diverged:${log}:returned` : `log_diverged:${log}`;
     const all = JSON.stringify({ ...divergence, log: row.identity, ...detail, times: 1 });
     await sql`
@@ -647,6 +649,8 @@ const idsIn = (lines: readonly ReceivedLine[]): readonly string[] => [
  * @param ids only these
  */
 async function settleCurrent(tx: Tx, machine: string, ids?: readonly string[]): Promise<void> {
+  // Those of a batch are marked with it.
+  if (ids === undefined) await markAll(tx, machine);
   const only = ids === undefined ? sql`` : sql`AND old.id = ANY(${ids}::text[])`;
   await sql`
     UPDATE incidents AS old SET current = (ranked.place = 1)

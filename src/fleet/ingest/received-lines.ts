@@ -10,6 +10,7 @@ import { faultOfContinuation } from '../../audit/continuation.ts';
 import { EntryFault, MAX_ENTRY_BYTES, NewerEntry, parseGenuine } from '../../audit/entry.ts';
 import type { Entry, EntryOf } from '../../domain/entries.ts';
 import { RecorderError } from '../../errors.ts';
+import { holdsMore, isDeeper, type JsonValue } from '../../json/exact-json.ts';
 
 /** The most lines of a batch, and its greatest size in bytes once it is unpacked. */
 const MOST_LINES = 1000;
@@ -113,6 +114,9 @@ const isContinued = ({ data, prev_hash: hash }: EntryOf<'log.continued'>, hashes
     return faultOfContinuation(data, { entries: data.seq - 1, hash }, { oldHash, newHash }) === undefined;
   });
 
+/** Deeper than what recorders take: what nests deeper than the stack can be neither hashed nor written. */
+const DEEPEST = 64;
+
 const FIELDS = ['timestamp', 'event', 'data', 'prev_hash', 'entry_hash', 'algorithm'];
 const TIMESTAMP = /^[12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 const EVENT = /^[a-z][a-z0-9_.-]{0,127}$/;
@@ -129,6 +133,8 @@ function readShape(text: string, seq: number): Entry {
     throw new LineFault(seq, 'not a line of JSON');
   }
   if (!isObject(value)) throw new LineFault(seq, 'not a JSON object');
+  if (holdsMore(text, DEEPEST) && isDeeper(value as JsonValue, DEEPEST))
+    throw new LineFault(seq, 'it nests deeper than an entry');
   const { timestamp, event, data, prev_hash, entry_hash, algorithm } = value;
   const keys = Object.keys(value);
   if (keys.length !== FIELDS.length || !FIELDS.every((field) => Object.hasOwn(value, field)))

@@ -184,13 +184,16 @@ describe('GET /api/v1/log', () => {
     const [segment] = log.sealed;
     await moveToArchive(segment!);
     log.forget([segment!]);
-    const path = archivedPath(segment!.path);
-    const written = readFileSync(path, 'utf8');
-    const lines = written.split('\n');
-    writeFileSync(path, lines.toSpliced(1, 1).join('\n'));
+    const moved = archivedPath(segment!.path);
+    const written = readFileSync(moved, 'utf8');
+    const read = written.split('\n');
+    writeFileSync(moved, read.toSpliced(1, 1).join('\n'));
     expect((await ask(server, `${PATH}?from=2&archived=true`, BY_TOKEN)).status).to.equal(500);
-    const last = JSON.parse(lines.at(-2)!);
-    writeFileSync(path, lines.with(-2, JSON.stringify({ ...last, entry_hash: 'a1'.repeat(32) })).join('\n'));
+    const last = JSON.parse(read.at(-2)!);
+    writeFileSync(
+      moved,
+      [...read.slice(0, -2), JSON.stringify({ ...last, entry_hash: 'a1'.repeat(32) }), ''].join('\n'),
+    );
     expect((await ask(server, `${PATH}?from=1&archived=true`, BY_TOKEN)).status).to.equal(410);
     expect(log.status.state).to.equal('open');
     expect((await ask(server, `${PATH}?from=${log.sealed[0]!.first}&archived=true`, BY_TOKEN)).status).to.equal(200);

@@ -67,10 +67,19 @@ export async function populate(
   }
   say(`${originals} machines were sent`);
   const policy = readFleetPolicy(undefined);
-  await new Campaigns({ db, clock: systemClock, policy: () => policy, log: { warn() {} } }).look();
+  const campaigns = new Campaigns({ db, clock: systemClock, policy: () => policy, log: { warn() {} } });
+  // One look takes a few seconds at most.
+  while (await isBehind(db)) await campaigns.look();
   await multiply(db, originals, machines, say);
   await addOthers(db);
   for (const { tablename } of await tablesOf(db)) await sql.raw(`VACUUM ANALYZE ${tablename}`).execute(db);
+}
+
+async function isBehind(db: FleetDatabase): Promise<boolean> {
+  const { rows } = await sql`
+    SELECT 1 FROM logs l LEFT JOIN campaign_progress p ON p.machine = l.machine AND p.log = l.log
+    WHERE l.through > coalesce(p.through, 0) LIMIT 1`.execute(db);
+  return rows.length > 0;
 }
 
 const nameOf = (at: number): string => `m${String(at).padStart(5, '0')}`;
@@ -122,10 +131,6 @@ async function multiply(
     for (const index of indexes) await sql.raw(index).execute(db);
     say(`${table} copied`);
   }
-  await sql`
-    UPDATE campaigns c SET first_at = m.first_at, last_at = m.last_at FROM (
-      SELECT signature, min(at) AS first_at, max(at) AS last_at FROM campaign_members GROUP BY signature) AS m
-    WHERE m.signature = c.signature`.execute(db);
 }
 
 /** The tables of this layout: which hold the texts and words of incidents is the layout's affair. */

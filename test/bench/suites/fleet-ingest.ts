@@ -1,7 +1,8 @@
 /**
  * What the fleet takes: 50 shippers at once send the log of a machine each to a fleet in a process of its own, over HTTP,
- * compressed, and in batches as large as real ones send when there is much to send. With PostgreSQL the same rows are then
- * copied by bare COPY into tables that are alike, with the same indexes: the floor.
+ * compressed, and in batches as large as real ones send when there is much to send. With PostgreSQL all rows that this made
+ * are then copied by bare COPY into tables that are alike, with the same indexes: the floor. Two connections do that, one for
+ * the entries and one for the rest.
  *
  * All machines send the same log, so each incident would be a campaign: the fleet's policy has no rules for these here.
  * Beside the rates stands the processor time of the fleet and of the server, which other work on the machine changes little.
@@ -17,7 +18,7 @@ import { gzipSync } from 'node:zlib';
 import { sql } from 'kysely';
 import { chainHash } from '../../../src/audit/chain-hash.ts';
 import type { Entry } from '../../../src/domain/entries.ts';
-import { openDatabase } from '../../../src/fleet/database.ts';
+import { type FleetDatabase, openDatabase } from '../../../src/fleet/database.ts';
 import { migrate } from '../../../src/fleet/migrations.ts';
 import { Postgres, postgresPrograms } from '../../fleet/support/postgres.ts';
 import { ROOT } from '../../support/running-service.ts';
@@ -26,14 +27,25 @@ import { generateLog } from '../generate-log.ts';
 import { processorTimeOf, processorTimeOfFamily } from '../processor-time.ts';
 
 const SHIPPERS = 50;
-/** As many incidents as give each machine some thousand entries. */
+/** As many incidents as give each machine two thousand entries, or twenty thousand (`--large`). */
 const INCIDENTS = 520;
+const MANY_INCIDENTS = 6000;
 const BATCH = 1000;
-/** The whole of it is sent so often, under other names of machines: the first time warms up. */
-const ROUNDS = 2;
+/** So many machines send the same before, to warm up. */
+const WARMERS = 10;
+/** What ingest writes besides entries and what there are few of. */
+const READ_MODELS = ['incidents', 'documents', 'words', 'deliveries', 'hours', 'waiting', 'stats', 'posture'];
 
 const TOKEN = 'a-token-for-the-bench';
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+interface Spent {
+  readonly time: number;
+  /** Processor time, in milliseconds. */
+  readonly fleet: number;
+  readonly server: number;
+  readonly written: number;
+}
 
 interface Log {
   readonly id: string;
@@ -42,7 +54,7 @@ interface Log {
 }
 
 export async function fleetIngest(bench: Bench): Promise<void> {
-  const log = await makeLog(bench.directory);
+  const log = await makeLog(bench.directory, bench.large ? MANY_INCIDENTS : INCIDENTS);
   const rows = [await measure(bench, log, undefined)];
   if (postgresPrograms() === undefined) {
     console.warn('SKIPPED: PostgreSQL is not installed (apt-get install postgresql)');
@@ -57,10 +69,10 @@ export async function fleetIngest(bench: Bench): Promise<void> {
   bench.report('fleet-ingest', rows);
 }
 
-async function makeLog(directory: string): Promise<Log> {
+async function makeLog(directory: string, incidents: number): Promise<Log> {
   const path = join(directory, 'fleet-audit.jsonl');
   const hash = chainHash(Buffer.alloc(32, 7));
-  const { entries } = await generateLog({ incidents: INCIDENTS, path, hash, segmentBytes: 1e12 });
+  const { entries } = await generateLog({ incidents, path, hash, segmentBytes: 1e12 });
   const lines = readFileSync(path, 'utf8').trimEnd().split('\n');
   const id = (JSON.parse(lines[0]!) as Entry).entry_hash;
   const batches = [];
@@ -77,14 +89,13 @@ async function measure(bench: Bench, log: Log, postgres: Postgres | undefined) {
   const place = url === undefined ? { folder: join(home, 'var/fleet/database') } : { url };
   const db = await openDatabase(place);
   await migrate(db);
-  for (let round = 0; round < ROUNDS; round++) {
-    for (let shipper = 0; shipper < SHIPPERS; shipper++) {
-      const machine = `r${round}-m${shipper}`;
-      await db
-        .insertInto('machines')
-        .values({ machine, labels: '{}', token_sha256: sha256(TOKEN) })
-        .execute();
-    }
+  const warmers = Array.from({ length: WARMERS }, (_, at) => `warmer-${at}`);
+  const machines = Array.from({ length: SHIPPERS }, (_, at) => `machine-${at}`);
+  for (const machine of [...warmers, ...machines]) {
+    await db
+      .insertInto('machines')
+      .values({ machine, labels: '{}', token_sha256: sha256(TOKEN) })
+      .execute();
   }
   if (url === undefined) await db.destroy();
   const policy = join(home, 'fleet-policy.yaml');
@@ -103,35 +114,34 @@ async function measure(bench: Bench, log: Log, postgres: Postgres | undefined) {
   });
   try {
     const port = await portOf(fleet);
-    const work = (): readonly [fleet: number, server: number] => [
-      processorTimeOf(fleet.pid!),
-      postgres === undefined ? 0 : processorTimeOfFamily(postgres.pid),
-    ];
-    let best = 0;
-    let spent: readonly number[] = [];
-    for (let round = 0; round < ROUNDS; round++) {
-      const start = performance.now();
-      const before = work();
-      await Promise.all(Array.from({ length: SHIPPERS }, (_, shipper) => ship(port, `r${round}-m${shipper}`, log)));
-      best = Math.max(best, (SHIPPERS * log.entries) / ((performance.now() - start) / 1000));
-      const [ofFleet, ofServer] = work();
-      spent = [ofFleet - before[0], ofServer - before[1]].map((one) => (1000 * one) / (SHIPPERS * log.entries));
-    }
-    const engine = postgres === undefined ? 'PGlite' : 'PostgreSQL';
+    await Promise.all(warmers.map((machine) => ship(port, machine, log)));
+    const entries = SHIPPERS * log.entries;
+    const work = async (): Promise<Spent> => ({
+      time: performance.now(),
+      fleet: processorTimeOf(fleet.pid!),
+      server: postgres === undefined ? 0 : processorTimeOfFamily(postgres.pid),
+      written: postgres === undefined ? 0 : await writtenBytes(db),
+    });
+    const before = await work();
+    await Promise.all(machines.map((machine) => ship(port, machine, log)));
+    const after = await work();
+    const rate = entries / ((after.time - before.time) / 1000);
     const row = {
-      engine,
+      engine: postgres === undefined ? 'PGlite' : 'PostgreSQL',
       shippers: SHIPPERS,
-      entries: SHIPPERS * log.entries,
-      'entries/s': Math.round(best),
-      'fleet µs': spent[0]!,
+      entries,
+      'entries/s': Math.round(rate),
+      'fleet µs': (1000 * (after.fleet - before.fleet)) / entries,
     };
     if (postgres === undefined) return row;
     const floor = await copyFloor(db, home);
     return {
       ...row,
-      'server µs': spent[1]!,
-      'COPY/s': Math.round(floor),
-      ratio: Math.round((best / floor) * 100) / 100,
+      'server µs': (1000 * (after.server - before.server)) / entries,
+      'WAL bytes': Math.round((after.written - before.written) / entries),
+      'COPY/s': Math.round(floor.rate),
+      'its WAL bytes': Math.round(floor.written),
+      ratio: Math.round((rate / floor.rate) * 100) / 100,
     };
   } finally {
     const ended = new Promise((resolve) => fleet.once('exit', resolve));
@@ -191,21 +201,32 @@ const sendOnce = (agent: Agent, port: number, path: string, body: Buffer): Promi
     sent.end(body);
   });
 
-/** @returns how many entries a second bare COPY stores, with the rows of their incidents */
-async function copyFloor(db: Awaited<ReturnType<typeof openDatabase>>, home: string): Promise<number> {
+/** How much the server has written to its log of changes. */
+async function writtenBytes(db: FleetDatabase): Promise<number> {
+  const { rows } = await sql<{ bytes: number }>`
+    SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8 AS bytes`.execute(db);
+  return rows[0]!.bytes;
+}
+
+/** @returns how many entries a second bare COPY stores, with all other rows; and what is written for each to the log of changes */
+async function copyFloor(db: FleetDatabase, home: string): Promise<{ readonly rate: number; readonly written: number }> {
   const files = join(home, 'copy');
   mkdirSync(files);
   // The server writes and reads the files, as another user.
   for (const directory of [dirname(home), home, files]) chmodSync(directory, 0o777);
-  for (const table of ['entries', 'incidents']) {
+  for (const table of ['entries', ...READ_MODELS]) {
     await sql.raw(`COPY ${table} TO '${files}/${table}'`).execute(db);
     await sql.raw(`CREATE TABLE floor_${table} (LIKE ${table} INCLUDING ALL)`).execute(db);
     await sql.raw(`ALTER TABLE floor_${table} SET (toast_tuple_target = 8160)`).execute(db);
   }
+  const copy = async (tables: readonly string[]): Promise<void> => {
+    for (const table of tables) await sql.raw(`COPY floor_${table} FROM '${files}/${table}'`).execute(db);
+  };
   const { rows } = await sql<{ count: number }>`SELECT count(*)::int AS count FROM entries`.execute(db);
+  const { count } = rows[0]!;
+  const before = await writtenBytes(db);
   const start = performance.now();
-  await Promise.all(
-    ['entries', 'incidents'].map((table) => sql.raw(`COPY floor_${table} FROM '${files}/${table}'`).execute(db)),
-  );
-  return rows[0]!.count / ((performance.now() - start) / 1000);
+  await Promise.all([copy(['entries']), copy(READ_MODELS)]);
+  const rate = count / ((performance.now() - start) / 1000);
+  return { rate, written: ((await writtenBytes(db)) - before) / count };
 }

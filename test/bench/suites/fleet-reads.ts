@@ -7,12 +7,12 @@
  * answer, which other work on the machine changes little. `FLEET_BENCH_URL` names a database that was filled before.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { sql } from 'kysely';
-import { systemClock } from '../../../src/clock.ts';
+import { MINUTE, systemClock } from '../../../src/clock.ts';
 import { type FleetDatabase, openDatabase } from '../../../src/fleet/database.ts';
 import { migrate } from '../../../src/fleet/migrations.ts';
 import { Postgres, postgresPrograms } from '../../fleet/support/postgres.ts';
@@ -35,7 +35,7 @@ const SETTINGS = {
 
 export async function fleetReads(bench: Bench): Promise<void> {
   const url = process.env.FLEET_BENCH_URL;
-  if (url !== undefined) return measure(bench, url, undefined);
+  if (url !== undefined) return measure(bench, url);
   if (postgresPrograms() === undefined) {
     console.warn('SKIPPED: PostgreSQL is not installed (apt-get install postgresql)');
     return;
@@ -44,25 +44,29 @@ export async function fleetReads(bench: Bench): Promise<void> {
   try {
     const made = postgres.database();
     // To make indexes of millions of rows takes longer than any query of the fleet may.
-    const db = await openDatabase({ url: `${made}?statement_timeout=0` });
+    const db = await openDatabase({ url: made, connections: 1, silentWithin: 60 * MINUTE });
+    await sql`SET statement_timeout = 0`.execute(db);
     await migrate(db);
     await populate(db, Math.max(1, Math.round(MACHINES * bench.scale)), (text) => process.stderr.write(`${text}\n`));
     await db.destroy();
-    await measure(bench, made, postgres);
+    await measure(bench, made);
   } finally {
     postgres.end();
   }
 }
 
-async function measure(bench: Bench, url: string, postgres: Postgres | undefined): Promise<void> {
+async function measure(bench: Bench, url: string): Promise<void> {
   const db = await openDatabase({ url });
+  const server = await serverOf(db);
+  // A database belongs to one key, and this fleet makes another.
+  await db.deleteFrom('meta').where('name', '=', 'fleet_key').execute();
   const home = mkdtempSync(join(bench.directory, 'fleet-'));
   const fleet = await startFleet(home, url);
   try {
     const { rows: ends } = await sql<{ end: Date }>`SELECT max(created_at) AS "end" FROM incidents`.execute(db);
     const spent = (): readonly [fleet: number, server: number] => [
       processorTimeOf(fleet.process.pid!),
-      postgres === undefined ? NaN : processorTimeOfFamily(postgres.pid),
+      processorTimeOfFamily(server),
     ];
     const only = process.env.FLEET_BENCH_ONLY;
     const rows: Row[] = [];
@@ -77,6 +81,12 @@ async function measure(bench: Bench, url: string, postgres: Postgres | undefined
     await fleet.end();
     await db.destroy();
   }
+}
+
+/** The process of the server, which runs here. */
+async function serverOf(db: FleetDatabase): Promise<number> {
+  const { rows } = await sql<{ data_directory: string }>`SHOW data_directory`.execute(db);
+  return Number(readFileSync(join(rows[0]!.data_directory, 'postmaster.pid'), 'utf8').split('\n')[0]);
 }
 
 const machinesIn = async (db: FleetDatabase): Promise<number> =>

@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { ROOT } from '../../support/running-service.ts';
 import { UNIT } from '../../systemd/support/unit-file.ts';
-import { CACHE } from './debian.ts';
 import type { Machine } from './machine.ts';
 
 export const LOG = '/var/lib/secure-ai/logs/incident-recorder-audit.jsonl';
@@ -17,11 +17,23 @@ export function makePackage(directory: string, which: 'recorder' | 'fleet' = 're
   return execFileSync(process.execPath, args, { encoding: 'utf8' }).trimEnd();
 }
 
+let directory: string | undefined;
+
+/** A directory for the packages of this run alone: another run on this machine has another `dist/`. */
+export function ownDirectory(): string {
+  if (directory === undefined) {
+    const own = mkdtempSync(join(tmpdir(), 'incident-recorder-packages-'));
+    process.once('exit', () => rmSync(own, { recursive: true, force: true }));
+    directory = own;
+  }
+  return directory;
+}
+
 let made: string | undefined;
 
 /** The package that the tests of this run install. */
 function builtPackage(): string {
-  made ??= makePackage(CACHE);
+  made ??= makePackage(ownDirectory());
   return made;
 }
 

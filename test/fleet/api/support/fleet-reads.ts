@@ -32,7 +32,7 @@ export class FleetReads extends ServiceClient {
     principals: Readonly<Record<string, FleetPrincipal>> = {
       [TOKEN]: { name: 'ada', roles: ROLES, machines: 'any' },
     },
-    more: Pick<FleetDependencies, 'few' | 'mostLookedAt'> = {},
+    more: Partial<Pick<FleetDependencies, 'few' | 'mostLookedAt' | 'clock'>> = {},
   ): Promise<FleetReads> {
     const db = await openDatabase(place);
     await migrate(db);
@@ -72,6 +72,12 @@ export class FleetReads extends ServiceClient {
       );
       await this.#ingest.store({ machine, log: known, from: from + at, body, arrived: systemClock.monotonic() });
     }
+  }
+
+  /** Takes another log of a machine, which begins again. */
+  async restart(machine: string, lines: readonly string[]): Promise<void> {
+    this.#logs.delete(machine);
+    await this.take(machine, lines);
   }
 
   readonly #logs = new Map<string, string>();

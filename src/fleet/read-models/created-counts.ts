@@ -1,0 +1,40 @@
+/** How incidents that were created in a time are counted for comparisons: all, and those that wait for a step. */
+import { type RawBuilder, sql } from 'kysely';
+import { STEPS } from '../../query/comparison-reading.ts';
+
+const WAITS = {
+  contain: sql`i.waited`,
+  acknowledge: sql`i.state IN ('open', 'contained')`,
+  resolve: sql`i.state <> 'resolved'`,
+} as const;
+
+/** The columns of `created_sums` that are counted. `…_oldest` are milliseconds since the epoch, or null. */
+export const COUNTED: RawBuilder<unknown> = sql.join([
+  sql`count`,
+  ...STEPS.flatMap((step) => [sql.ref(step), sql.ref(`${step}_oldest`)]),
+]);
+
+/** Counts incidents, rows `i`. */
+export const countsOfIncidents: RawBuilder<unknown> = sql.join([
+  sql`count(*) AS count`,
+  ...STEPS.flatMap((step) => [
+    sql`count(*) FILTER (WHERE ${WAITS[step]}) AS ${sql.ref(step)}`,
+    sql`(extract(epoch FROM min(i.created_at) FILTER (WHERE ${WAITS[step]})) * 1000)::bigint AS ${sql.ref(`${step}_oldest`)}`,
+  ]),
+]);
+
+/** Adds up counts. */
+export const sumOfCounts: RawBuilder<unknown> = sql.join([
+  sql`sum(count)::bigint AS count`,
+  ...STEPS.flatMap((step) => [
+    sql`sum(${sql.ref(step)})::bigint AS ${sql.ref(step)}`,
+    sql`min(${sql.ref(`${step}_oldest`)}) AS ${sql.ref(`${step}_oldest`)}`,
+  ]),
+]);
+
+/** The incidents that were created in spans of time (`begun`, `ended`), which `spans` selects: rows `i`. */
+export const createdIn = (spans: RawBuilder<unknown>): RawBuilder<unknown> => sql`
+  (${spans}) AS span CROSS JOIN LATERAL (
+    SELECT i.created_at, i.machine, i.class, i.source, i.rank, i.state, i.waited FROM incidents i
+    WHERE i.current AND i.drill = 0 AND i.created_at >= span.begun AND i.created_at < span.ended OFFSET 0
+  ) AS i`;
