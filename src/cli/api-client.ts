@@ -69,9 +69,11 @@ export class ApiClient {
     const named = tokenFile ?? (env.INCIDENT_RECORDER_TOKEN_PATH || env.SERVICE_TOKEN_PATH);
     this.#tokenPath = named ?? USUAL_TOKENS.find((path) => existsSync(path));
     // Who may not read the token may still read incidents. A file that the user has named has to be there.
-    const proves = prove && this.#tokenPath !== undefined && (tokenFile !== undefined || mayRead(this.#tokenPath));
+    const hasToken = this.#tokenPath !== undefined && (tokenFile !== undefined || mayRead(this.#tokenPath));
+    const proves = prove && hasToken;
     this.#mayCommand = proves || !prove;
-    this.#readsWithToken = proves;
+    // With --no-prove whoever answers is believed, and a fleet is read with a token.
+    this.#readsWithToken = hasToken;
     if (!this.#mayCommand && process.stderr.isTTY)
       writeNotice('no token that you may read: the recorder is not asked to prove itself');
     try {

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { ACTIONS } from '../../machines/vocabulary.ts';
-import { ApiClient, type ApiOptions, withApiClient, withQuery } from './api-client.ts';
+import { ApiClient, type ApiOptions, withApiClient } from './api-client.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { TROUBLE_STYLE } from './terminal/colour.ts';
 import { canAsk } from './terminal/confirm.ts';
@@ -87,7 +87,8 @@ async function run(kind: Kind, action: string, { reason, confirm, by, ...options
   if (machine !== undefined || Object.keys(labels).length === 0)
     throw new UsageError('machines are chosen by their labels here: give --label, and no --machine');
   const path = PATHS[kind];
-  const preview = await api.read<Preview>(withQuery(path, { action }));
+  // Not a read: those may go without the token.
+  const preview = await api.commandAll<Preview>(path, { action, labels, reason, dry_run: true });
   if (options.json !== true) await writeLines(table(PREVIEW_COLUMNS, preview.machines));
   if (preview.count === 0) {
     process.exitCode = EXIT.refused;

@@ -75,7 +75,7 @@ describe('the console of the fleet, as that of one recorder', function () {
     await picture(tab, 'audit');
     expect(await violations(tab)).to.deep.equal([]);
     // What comes is shown without a reload.
-    await one.recorder.report({ class: 'prompt_injection', source: 'late', description: 'it came just now' });
+    await one.recorder.report({ class: 'forbidden_airlock_request', source: 'late', description: 'it came just now' });
     await tab.getByText('it came just now').first().waitFor();
   });
 
@@ -137,7 +137,10 @@ describe('the console of the fleet, as that of one recorder', function () {
     await tab.keyboard.press('Control+k');
     await tab.keyboard.type('silences');
     await tab.keyboard.press('Enter');
-    await tab.getByRole('dialog', { name: 'Silences' }).getByRole('button', { name: /^Add|^New/ }).click();
+    await tab
+      .getByRole('dialog', { name: 'Silences' })
+      .getByRole('button', { name: /^Add|^New/ })
+      .click();
     const silence = tab.getByRole('dialog', { name: 'Add a silence' });
     await silence.getByLabel('Source').fill('gamma');
     await silence.getByLabel('On the machine, or the machines with the label').fill('site=berlin');
