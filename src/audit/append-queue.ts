@@ -137,7 +137,7 @@ function chainAll(drafts: readonly Draft[], from: Head, offset: number, hash: Ch
   for (const draft of drafts) {
     const { entry, line, length } = chainEntry(draft, head, hash);
     lines.push(line);
-    entries.push({ ...entry, offset: offset + bytes, length });
+    entries.push(Object.assign(entry, { offset: offset + bytes, length }));
     head = { entries: entry.data.seq, hash: entry.entry_hash };
     bytes += length;
   }

@@ -69,9 +69,11 @@ export class ApiClient {
     const named = tokenFile ?? (env.INCIDENT_RECORDER_TOKEN_PATH || env.SERVICE_TOKEN_PATH);
     this.#tokenPath = named ?? USUAL_TOKENS.find((path) => existsSync(path));
     // Who may not read the token may still read incidents. A file that the user has named has to be there.
-    const proves = prove && this.#tokenPath !== undefined && (tokenFile !== undefined || mayRead(this.#tokenPath));
+    const hasToken = this.#tokenPath !== undefined && (tokenFile !== undefined || mayRead(this.#tokenPath));
+    const proves = prove && hasToken;
     this.#mayCommand = proves || !prove;
-    this.#readsWithToken = proves;
+    // With --no-prove whoever answers is believed, and a fleet is read with a token.
+    this.#readsWithToken = hasToken;
     if (!this.#mayCommand && process.stderr.isTTY)
       writeNotice('no token that you may read: the recorder is not asked to prove itself');
     try {
@@ -155,7 +157,17 @@ export class ApiClient {
   async command<Body>(
     path: string,
     body: object | string | Buffer,
-    headers: ClientRequest['headers'] = {},
+    headers: NonNullable<ClientRequest['headers']> = {},
+  ): Promise<Body> {
+    const waits = this.#machines.length === 0 ? headers : { prefer: `wait=${WAITS}`, ...headers };
+    const answer = await this.#command<Body>(path, this.#ofMachine(body), waits);
+    return fateOf(answer) ?? answer;
+  }
+
+  async #command<Body>(
+    path: string,
+    body: object | string | Buffer,
+    headers: NonNullable<ClientRequest['headers']>,
   ): Promise<Body> {
     if (this.#tokenPath === undefined) {
       throw new UsageError('no token: name its file with --token-file or INCIDENT_RECORDER_TOKEN_PATH');
@@ -164,13 +176,34 @@ export class ApiClient {
     const asked = {
       method: 'POST',
       path,
-      body: this.#ofMachine(body),
-      headers: this.#machines.length === 0 ? headers : { prefer: `wait=${WAITS}`, ...headers },
+      body,
+      headers,
       authorized: true,
       timeout: MINUTE,
     } as const;
-    const answer = JSON.parse(accepted(await this.#connection.send(asked)).text) as Body;
-    return fateOf(answer) ?? answer;
+    return JSON.parse(accepted(await this.#connection.send(asked)).text) as Body;
+  }
+
+  /** The machines and labels that were given, as members of a filter; empty at a recorder. */
+  get scope(): Readonly<Record<string, string | readonly string[]>> {
+    return {
+      ...(this.#machines.length > 0 && { machine: this.#machines }),
+      ...Object.fromEntries(this.#labels.map(([name, value]) => [name === 'site' ? name : `label.${name}`, value])),
+    };
+  }
+
+  /** Whether it is about machines of a fleet. */
+  get isOfFleet(): boolean {
+    return this.#machines.length > 0 || this.#labels.length > 0;
+  }
+
+  /**
+   * Sends a command about the machines that were given, which its body names itself, and waits for them a while.
+   * @throws Refused, NotReachable, UsageError
+   */
+  commandAll<Body>(path: string, body: object): Promise<Body> {
+    const headers = this.isOfFleet ? { prefer: `wait=${WAITS}` } : {};
+    return this.#command<Body>(path, body, headers);
   }
 
   /** The body of a command with the machine that it is for. @throws UsageError when that is not one machine */

@@ -62,6 +62,8 @@ const BULK = '/api/v1/incidents/bulk';
 const MOST_SHOWN = 20;
 /** How many incidents each request works: few, so that little is left open when it is interrupted. */
 const AT_ONCE = 25;
+/** The status of an incident whose machine has not answered a fleet yet. */
+const WAITS = 202;
 
 /** @throws Refused, NotReachable, UsageError */
 export async function bulkCommand(
@@ -72,8 +74,8 @@ export async function bulkCommand(
 ): Promise<void> {
   const api = new ApiClient(options);
   const given = Object.entries(filters).filter(([, value]) => value !== undefined);
-  const body = { command: name, filter: Object.fromEntries(given), by, note, ...more };
-  const preview = await api.command<BulkPreview>(BULK, {
+  const body = { command: name, filter: { ...Object.fromEntries(given), ...api.scope }, by, note, ...more };
+  const preview = await api.commandAll<BulkPreview>(BULK, {
     ...body,
     preview: true,
     ...(resume !== undefined && { cursor: resume }),
@@ -93,7 +95,9 @@ export async function bulkCommand(
     }
   }
   const who = [...(by === undefined ? [] : ['--by', by]), ...(note === undefined ? [] : ['--note', note])];
-  const command = commandLineOf(subcommandOf(name), filters, [...own, ...who]);
+  const of = [...(options.machine ?? []).flatMap((one) => ['--machine', one])];
+  const labels = [...(options.label ?? []).flatMap((one) => ['--label', one])];
+  const command = commandLineOf(subcommandOf(name), filters, [...own, ...who, ...of, ...labels]);
   await work(
     api,
     { ...body, limit: AT_ONCE },
@@ -103,7 +107,7 @@ export async function bulkCommand(
 
 /** What the filters select, and what would become of it. */
 async function show(api: ApiClient, filters: Filters, name: BulkName, preview: BulkPreview): Promise<void> {
-  const { matched, allowed, unchanged, refused, judged, actions, missing = {} } = preview;
+  const { matched, allowed, unchanged, refused, judged, actions, missing = {}, machines = {} } = preview;
   const path = withQuery('/api/v1/incidents/groups', { ...filters, limit: String(MOST_SHOWN) });
   const { groups, total } = await readGroups(api, path);
   await writeLines(groupTable(groups));
@@ -115,6 +119,8 @@ async function show(api: ApiClient, filters: Filters, name: BulkName, preview: B
     ...(refusing.length > 0 ? [`refused: ${refusing.join(', ')}`] : []),
   ];
   const among = judged === undefined ? '' : `; of the first ${judged}`;
+  const on = Object.entries(machines).map(([machine, count]) => `${count} on ${machine}`);
+  if (on.length > 0) writeNotice(`${on.slice(0, MOST_SHOWN).join(', ')}${on.length > MOST_SHOWN ? ', …' : ''}`);
   writeNotice(`${matched} ${matched === 1 ? 'incident' : 'incidents'}${among}: ${parts.join(', ')}`);
   if (name !== 'resolve') return;
   for (const [step, count] of Object.entries(missing)) {
@@ -139,30 +145,34 @@ interface Work {
 }
 
 async function work(api: ApiClient, body: object, { start, matched, json, command }: Work): Promise<void> {
-  const counts = { moved: 0, unchanged: 0, refused: 0 };
+  const counts = { moved: 0, unchanged: 0, refused: 0, pending: 0 };
   const interrupted = new AbortController();
   // A second one ends the process.
   process.once('SIGINT', () => interrupted.abort());
   const bar = progressBar(matched);
   let cursor: string | undefined = start;
+  let act: string | undefined;
   try {
     while (cursor !== undefined && !interrupted.signal.aborted) {
-      const answer: BulkAnswer = await api.command<BulkAnswer>(BULK, { ...body, cursor });
+      const answer: BulkAnswer = await api.commandAll<BulkAnswer>(BULK, { ...body, cursor });
       bar.end();
+      act = answer.act;
       for (const { id, status, error, change, ...rest } of answer.results) {
-        counts[status === 200 ? (change ?? 'moved') : 'refused'] += 1;
-        if (json) await writeJson({ id, outcome: status === 200 ? 'done' : 'refused', status, change, error, ...rest });
-        else if (status !== 200) writeNotice(`${id}: ${String(error)}`);
+        const outcome = status === 200 ? 'done' : status === WAITS ? 'pending' : 'refused';
+        counts[outcome === 'done' ? (change ?? 'moved') : outcome] += 1;
+        if (json) await writeJson({ id, outcome, status, change, error, ...rest });
+        else if (outcome === 'refused') writeNotice(`${id}: ${String(error)}`);
       }
       ({ cursor } = answer);
       if (answer.stopped !== undefined) throw new Refused(answer.stopped.status, { error: answer.stopped.error });
-      bar.show(counts.moved + counts.unchanged + counts.refused);
+      bar.show(counts.moved + counts.unchanged + counts.refused + counts.pending);
     }
   } finally {
     bar.end();
-    const { moved, unchanged, refused } = counts;
-    if (refused > 0) process.exitCode = EXIT.refused;
-    if (!json) await writeLines([`${moved} changed, ${unchanged} were there already, ${refused} refused`]);
+    const { moved, unchanged, refused, pending } = counts;
+    if (refused + pending > 0) process.exitCode = EXIT.refused;
+    const waits = pending === 0 ? '' : `, ${pending} not answered yet: incident-recorder fleet act ${act} shows them`;
+    if (!json) await writeLines([`${moved} changed, ${unchanged} were there already, ${refused} refused${waits}`]);
     if (cursor !== undefined) {
       process.exitCode = EXIT.refused;
       writeNotice(`it is not done; go on with: ${command} --resume ${cursor}`);

@@ -1,7 +1,9 @@
 /** `incident-recorder fleet machines`, `in-force`, `campaigns`, `commands`, `alarms`: what a fleet shows of its machines. */
+import { once } from 'node:events';
 import type { Command } from 'commander';
 import type { Severity } from '../../machines/vocabulary.ts';
 import { ApiClient, type ApiOptions, withApiClient, withQuery } from './api-client.ts';
+import { defineByLabel } from './by-label.ts';
 import { ageOf } from './terminal/age.ts';
 import { SEVERITY_STYLES, TROUBLE_STYLE } from './terminal/colour.ts';
 import { writeJson, writeLines, writeNotice } from './terminal/output.ts';
@@ -35,7 +37,8 @@ interface InForce {
 interface Campaign {
   readonly campaign: string;
   readonly class: string;
-  readonly values: Readonly<Record<string, unknown>>;
+  readonly values: Readonly<Record<string, unknown>> | null;
+  readonly acknowledged_by: string | null;
   readonly severity: Severity;
   readonly machines: number;
   readonly incidents: number;
@@ -62,7 +65,35 @@ interface Alarm {
   readonly acknowledged_by: string | null;
 }
 
-type Options = ApiOptions & { readonly silent?: true; readonly differs?: true; readonly status?: string };
+interface Act {
+  readonly act: string;
+  readonly command: string;
+  readonly by: string;
+  readonly at: string;
+  readonly count: number;
+  readonly left: number;
+  readonly pending: number;
+  readonly done: number;
+  readonly refused: number;
+  readonly expired: number;
+}
+
+interface Fate {
+  readonly machine: string;
+  readonly id: string;
+  readonly status: string;
+  readonly reason: string | null;
+}
+
+type Options = ApiOptions & {
+  readonly silent?: true;
+  readonly differs?: true;
+  readonly status?: string;
+  readonly from?: string;
+  readonly follow?: true;
+  readonly by?: string;
+  readonly note?: string;
+};
 
 /** Adds the views to `fleet`, whose other commands are of the fleet's own program. */
 export function defineViews(fleet: Command): void {
@@ -95,6 +126,45 @@ export function defineViews(fleet: Command): void {
     .action((options: Options) =>
       listed(options, withQuery('/api/v1/commands', { status: options.status }), 'no such commands', COMMAND_COLUMNS),
     );
+  view('acknowledge-campaign', 'take note of a campaign')
+    .argument('<campaign>', 'CAM-…')
+    .option('--by <who>', 'who does it')
+    .option('-m, --note <text>', 'what is known of it')
+    .action(async (campaign: string, { by, note, ...options }: Options) => {
+      const done = await new ApiClient(options).commandAll<Campaign>('/api/v1/campaigns/acknowledge', {
+        campaign,
+        by,
+        note,
+      });
+      return options.json ? writeJson(done) : writeLines(table(CAMPAIGN_COLUMNS(Date.now()), [done]));
+    });
+  view('log', 'print the raw lines of a machine’s log, for the role auditor')
+    .argument('<machine>', 'the machine')
+    .option('--from <seq>', 'the first entry', '1')
+    .option('-f, --follow', 'go on with what comes')
+    .action(async (machine: string, { from, follow, ...options }: Options) => {
+      const query = { machine, from, follow: follow === true ? 'true' : undefined };
+      const path = withQuery('/api/v1/log', query);
+      const ends = new AbortController();
+      process.once('SIGINT', () => ends.abort());
+      const response = await new ApiClient(options).stream(path, {}, ends.signal);
+      for await (const chunk of response) {
+        if (!process.stdout.write(chunk as Buffer)) await once(process.stdout, 'drain');
+      }
+    });
+  defineByLabel(fleet);
+  view('acts', 'list what was asked of many incidents at once').action((options: Options) =>
+    listed(options, '/api/v1/incidents/bulk', 'no such acts', ACT_COLUMNS),
+  );
+  view('act', 'show what became of such an act, incident by incident')
+    .argument('<act>', 'ACT-…')
+    .action(async (act: string, options: Options) => {
+      const fates: Fate[] = [];
+      const path = withQuery(`/api/v1/incidents/bulk/${encodeURIComponent(act)}`, { limit: '1000' });
+      for await (const page of new ApiClient(options).documents<{ readonly incidents: readonly Fate[] }>(path))
+        fates.push(...page.incidents);
+      return options.json ? writeJson(...fates) : writeLines(table(FATE_COLUMNS, fates));
+    });
   view('alarms', 'list what it has found: a rewritten past, a silent machine').action((options: Options) =>
     listed(options, '/api/v1/fleet/incidents', 'no alarms', ALARM_COLUMNS),
   );
@@ -181,8 +251,9 @@ const CAMPAIGN_COLUMNS = (now: number): readonly Column<Campaign>[] => [
   { header: 'MACHINES', value: ({ machines }) => String(machines) },
   { header: 'INCIDENTS', value: ({ incidents, unresolved }) => `${incidents}, ${unresolved} not resolved` },
   { header: 'LAST', value: ({ last_at: at }) => ageOf(at, now) },
+  { header: 'SEEN BY', value: ({ acknowledged_by: by }) => by ?? '-' },
   { header: 'CLASS', value: (one) => one.class },
-  { header: 'THE SAME', value: ({ values }) => labelsOf(values), least: 12 },
+  { header: 'THE SAME', value: ({ values }) => (values === null ? 'withheld' : labelsOf(values)), least: 12 },
 ];
 
 const COMMAND_COLUMNS = (now: number): readonly Column<FleetCommand>[] => [
@@ -197,6 +268,32 @@ const COMMAND_COLUMNS = (now: number): readonly Column<FleetCommand>[] => [
   },
   { header: 'AGE', value: ({ issued_at: at }) => ageOf(at, now) },
   { header: 'BY', value: ({ by }) => by, least: 6 },
+  { header: 'REASON', value: ({ reason }) => reason ?? '', least: 12, optional: true },
+];
+
+const ACT_COLUMNS = (now: number): readonly Column<Act>[] => [
+  { header: 'ACT', value: ({ act }) => act },
+  { header: 'COMMAND', value: ({ command }) => command },
+  { header: 'DONE', value: ({ done, count }) => `${done} of ${count}` },
+  { header: 'UNDER WAY', value: ({ pending }) => String(pending) },
+  { header: 'NOT GIVEN', value: ({ left }) => String(left) },
+  {
+    header: 'REFUSED',
+    value: ({ refused, expired }) => `${refused}${expired > 0 ? `, ${expired} expired` : ''}`,
+    style: ({ refused, expired }) => (refused + expired > 0 ? TROUBLE_STYLE : undefined),
+  },
+  { header: 'AGE', value: ({ at }) => ageOf(at, now) },
+  { header: 'BY', value: ({ by }) => by, least: 6 },
+];
+
+const FATE_COLUMNS: readonly Column<Fate>[] = [
+  { header: 'MACHINE', value: ({ machine }) => machine },
+  { header: 'INCIDENT', value: ({ id }) => id },
+  {
+    header: 'STATUS',
+    value: ({ status }) => status,
+    style: ({ status }) => (status === 'refused' || status === 'expired' ? TROUBLE_STYLE : undefined),
+  },
   { header: 'REASON', value: ({ reason }) => reason ?? '', least: 12, optional: true },
 ];
 

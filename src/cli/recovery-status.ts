@@ -27,7 +27,15 @@ export const define = (command: Command): Command =>
     const pending = await found(new ApiClient(options), ids);
     if (options.json) return writeJson(...pending);
     if (pending.length === 0) return ids.length === 0 ? writeNotice('no incident waits for its recovery') : undefined;
-    await writeLines(table(columns(Date.now()), pending));
+    await writeLines(
+      table(
+        columns(
+          Date.now(),
+          pending.some(({ machine }) => machine !== undefined),
+        ),
+        pending,
+      ),
+    );
     const missing = new Set(pending.flatMap(missingOf));
     for (const step of RECOVERY_STEPS) if (missing.has(step)) writeNotice(hintFor(step));
     return missing.size === 0
@@ -57,7 +65,8 @@ const hintFor = (step: RecoveryStep): string => {
   return `${step}: ${commandOf(act, '<id>')} (${whoMay(act)})`;
 };
 
-const columns = (now: number): readonly Column<PendingRecovery>[] => [
+const columns = (now: number, isOfFleet: boolean): readonly Column<PendingRecovery>[] => [
+  ...(isOfFleet ? [{ header: 'MACHINE', value: ({ machine = '-' }: PendingRecovery) => machine }] : []),
   { header: 'ID', value: ({ incident_id: id }) => id },
   { header: 'SEVERITY', value: ({ severity }) => severity, style: ({ severity }) => SEVERITY_STYLES[severity] },
   { header: 'CLASS', value: ({ incident_class: name }) => name, least: 12 },

@@ -47,7 +47,9 @@ export function previewLines({ actions, incidents }: ReleasePreview): readonly s
  */
 export function effectLines(actions: ReleasePreview['actions'], who: string | number): readonly string[] {
   if (actions.length === 0) return ['nothing is released'];
-  return actions.map(({ action, releases, holders, others, last }) => {
+  return actions.map(({ machine, action: name, releases, holders, others, last }) => {
+    // Who holds it is counted on each machine by itself.
+    const action = machine === undefined ? name : `${name} on ${printable(machine)}`;
     if (!last) {
       const are = others === 1 ? 'is another' : 'are others';
       return `${others} of ${holders} holders of ${action} ${are}: it stays in force`;

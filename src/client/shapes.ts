@@ -320,6 +320,8 @@ export interface ReleasePreview {
   readonly command: 'resolve' | 'release';
   /** Each action that one of the incidents holds: whether it would be released, and who holds it besides. */
   readonly actions: readonly {
+    /** Where; only a fleet says it. */
+    readonly machine?: string;
     readonly action: ContainmentAction;
     readonly releases: boolean;
     readonly holders: number;

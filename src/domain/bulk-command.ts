@@ -13,6 +13,8 @@ export interface BulkResult {
 }
 
 export interface BulkAnswer {
+  /** At a fleet: by which one follows what the machines do. */
+  readonly act?: string;
   readonly results: readonly BulkResult[];
   /** Whether all that the filter selects were worked. */
   readonly done: boolean;
@@ -29,6 +31,8 @@ export interface BulkPreview {
   readonly matched: number;
   /** Whether all were counted. */
   readonly complete: boolean;
+  /** At a fleet: how many are on which machine. */
+  readonly machines?: Readonly<Record<string, number>>;
   readonly classes: Readonly<Record<string, number>>;
   readonly severities: Readonly<Record<string, number>>;
   readonly states: Readonly<Record<string, number>>;
@@ -48,6 +52,8 @@ export interface BulkPreview {
    * there when not all were asked.
    */
   readonly actions?: readonly {
+    /** Where; only a fleet says it. */
+    readonly machine?: string;
     readonly action: ContainmentAction;
     readonly releases: boolean;
     readonly holders: number;

@@ -176,7 +176,8 @@ export function decideReport(
     ...(request === undefined ? undefined : { request }),
     ...caller,
   };
-  return withFollowUps({ timestamp, event: 'incident.reported', data }, { ...report, severity }, report);
+  const subject = { class: report.class, severity, source: report.source };
+  return withFollowUps({ timestamp, event: 'incident.reported', data }, subject, report);
 }
 
 /** The severity of a report, raised by the rule of escalation that it meets, when that is above it. */

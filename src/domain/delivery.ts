@@ -239,7 +239,7 @@ const withAsking = (record: DeliveryRecord, { timestamp: asked_at, data: { seq: 
 export function alerted(record: DeliveryRecord, timestamp: string): DeliveryRecord | undefined {
   if (!isUnconfirmed(record)) return undefined;
   const confirmed = move(record, { type: 'confirm', attempted: false });
-  return confirmed && { ...confirmed, confirmed_at: timestamp };
+  return confirmed && Object.assign(confirmed, { confirmed_at: timestamp });
 }
 
 /** The delivery after an entry about it; undefined when its statechart does not allow that entry. */

@@ -141,7 +141,8 @@ export class PostureFold {
       else if (after !== delivery) this.#change(entry, action, counted(this.of(action), delivery, after));
     }
     for (const delivery of holds) {
-      if (!held.some(({ action }) => action === delivery.action)) this.#engage(entry, delivery, now.incident);
+      if (held.length === 0 || !held.some(({ action }) => action === delivery.action))
+        this.#engage(entry, delivery, now.incident);
     }
   }
 
@@ -172,11 +173,11 @@ export class PostureFold {
   #engage(entry: Entry, delivery: DeliveryRecord, incident: Incident): void {
     this.#onHeld(delivery.action, incident, incident.severity, 1);
     const before = this.of(delivery.action);
-    this.#change(entry, delivery.action, {
-      holders: before.holders + 1,
-      ...counted(before, undefined, delivery),
-      ...(before.holders === 0 ? { since: entry.timestamp, release: null } : {}),
-    });
+    const holders = before.holders + 1;
+    const { counts, overdue } = counted(before, undefined, delivery);
+    if (before.holders === 0)
+      this.#change(entry, delivery.action, { holders, counts, overdue, since: entry.timestamp, release: null });
+    else this.#change(entry, delivery.action, { holders, counts, overdue });
   }
 
   #release(
@@ -206,8 +207,10 @@ export class PostureFold {
 
   /** What is shown of early releases changes when their incident asks again, or is resolved. */
   #followReleased(entry: Entry, before: Incident | undefined, now: Incident): void {
+    const were = onRecord(before);
+    if (were.length === 0) return;
     const stays = onRecord(now);
-    for (const delivery of onRecord(before)) {
+    for (const delivery of were) {
       if (isHeld(delivery)) continue;
       const after = stays.find(({ action }) => action === delivery.action);
       if (after === undefined) this.#change(entry, delivery.action, {});
@@ -232,10 +235,10 @@ export class PostureFold {
   }
 
   #change(entry: Entry, action: ContainmentAction, change: Partial<ActionPosture>): void {
-    const { since, heard_at, release } = change;
     // Most entries change nothing of what is remembered.
+    const { since, heard_at, release } = change;
     if (entry.event !== 'containment.confirmed' && (since ?? heard_at ?? release) === undefined) {
-      this.#set(action, { ...this.of(action), ...change, seq: entry.data.seq });
+      this.#set(action, Object.assign({ ...this.of(action) }, change, { seq: entry.data.seq }));
       return;
     }
     const heard = entry.event === 'containment.confirmed' ? { heard_at: entry.timestamp } : {};
@@ -316,6 +319,10 @@ function countsAfter(
   const isNew = after !== undefined && counts[after.status] === undefined;
   if (!hasGone && !isNew) return result;
   // The members and their order must not depend on earlier ones.
-  const there = DELIVERY_STATUSES.filter((status) => (result[status] ?? 0) !== 0);
-  return Object.fromEntries(there.map((status) => [status, result[status]]));
+  const ordered: Partial<Record<DeliveryStatus, number>> = {};
+  for (const status of DELIVERY_STATUSES) {
+    const count = result[status] ?? 0;
+    if (count !== 0) ordered[status] = count;
+  }
+  return ordered;
 }

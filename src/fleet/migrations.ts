@@ -325,10 +325,14 @@ const NARROW: readonly string[] = [
   ...COVERING.flatMap(([name, order]) => [
     `CREATE INDEX IF NOT EXISTS incidents_in_order_of_${name} ON incidents (${order}, machine, id)
       INCLUDE (log, number, class, ${name === 'rank' ? '' : 'rank, '}state, source, assignee, containment, attention,
-        ${name === 'update' ? 'created_at' : 'updated_at'}, snoozed_until, resolution, bytes) WHERE current`,
+        ${name === 'update' ? 'created_at' : 'updated_at'}, snoozed_until, resolution, bytes${name === 'creation' ? ', drill, waited, confirmed_at, acknowledged_at, resolved_at' : ''})
+        WHERE current`,
     `DROP INDEX IF EXISTS incidents_by_${name}`,
   ]),
-  'CREATE INDEX IF NOT EXISTS incidents_by_class ON incidents (class, rank, created_at, machine, id) WHERE current',
+  // It holds as much, so that the planner does not rather go through all of a severity for a class that has none.
+  `CREATE INDEX IF NOT EXISTS incidents_by_class ON incidents (class, rank, created_at, machine, id)
+    INCLUDE (log, number, state, source, assignee, containment, attention, updated_at, snoozed_until, resolution, bytes)
+    WHERE current`,
   `CREATE INDEX IF NOT EXISTS incidents_unresolved ON incidents (state, rank, created_at, machine, id)
     WHERE current AND state <> 'resolved'`,
   'CREATE INDEX IF NOT EXISTS incidents_recovering ON incidents (created_at, machine, id) WHERE current AND recovery = 1',
@@ -399,9 +403,15 @@ const SUMS_OVER_MACHINES: readonly string[] = [
   `INSERT INTO marks (machine, log, what, hour, batch)
     SELECT DISTINCT '', '', 'created', floor(extract(epoch FROM created_at) / 3600)::bigint, 0 FROM incidents
     ON CONFLICT DO NOTHING`,
-  // What comparisons count, of a machine and of all.
-  `CREATE INDEX IF NOT EXISTS incidents_compared ON incidents (created_at)
-    INCLUDE (machine, number, class, source, rank, state, waited, confirmed_at, acknowledged_at, resolved_at)
+  `CREATE TABLE IF NOT EXISTS minute_sums (
+    machine text COLLATE "C" NOT NULL,
+    minute bigint NOT NULL,
+    count bigint NOT NULL,
+    PRIMARY KEY (machine, minute)
+  )`,
+  // What comparisons count of some machines.
+  `CREATE INDEX IF NOT EXISTS incidents_compared ON incidents (machine, created_at)
+    INCLUDE (class, source, rank, state, waited, confirmed_at, acknowledged_at, resolved_at)
     WHERE current AND drill = 0`,
   // The same by parts, of which samples are made.
   `CREATE INDEX IF NOT EXISTS incidents_sampled ON incidents (${SAMPLE_PART}, created_at)

@@ -404,6 +404,13 @@ interface CreatedSumsTable {
   resolve_oldest: number | null;
 }
 
+/** The same by the minute (minutes since the epoch), and how many alone. */
+interface MinuteSumsTable {
+  readonly machine: string;
+  readonly minute: number;
+  count: number;
+}
+
 export interface FleetTables {
   readonly meta: MetaTable;
   readonly machines: MachinesTable;
@@ -430,6 +437,7 @@ export interface FleetTables {
   readonly marks: MarksTable;
   readonly hour_sums: HourSumsTable;
   readonly created_sums: CreatedSumsTable;
+  readonly minute_sums: MinuteSumsTable;
 }
 
 /** Those with rows of machines, in the order in which they are distributed. */
@@ -459,4 +467,5 @@ export const TABLES = [
   'marks',
   'hour_sums',
   'created_sums',
+  'minute_sums',
 ] as const satisfies readonly (keyof FleetTables)[];

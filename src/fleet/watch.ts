@@ -4,13 +4,14 @@ import type { FleetAlarms } from './alarms.ts';
 import type { Campaigns } from './campaigns.ts';
 import type { LabelActs } from './label-acts.ts';
 import type { Sums } from './read-models/sums.ts';
+import type { ReleaseActs } from './release-acts.ts';
 
 const EVERY = 2 * SECOND;
 
 export interface WatchOptions {
   readonly alarms: FleetAlarms;
   readonly campaigns: Campaigns;
-  readonly acts: LabelActs;
+  readonly acts: readonly Pick<LabelActs | ReleaseActs, 'complete'>[];
   readonly sums: Sums;
   readonly log: { warn(fields: object, message: string): void };
 }
@@ -37,7 +38,7 @@ export function startWatch({ alarms, campaigns, acts, sums, log }: WatchOptions)
   const all = async (): Promise<void> => {
     await attempt('alarms', () => alarms.look());
     await attempt('campaigns', () => campaigns.look());
-    await attempt('acts', () => acts.complete());
+    for (const one of acts) await attempt('acts', () => one.complete());
     await attempt('sums', () => sums.make());
   };
   const look = (): Promise<void> => (under ??= all().finally(() => (under = undefined)));

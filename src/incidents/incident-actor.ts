@@ -413,7 +413,7 @@ export class IncidentActor {
     if (this.#dependencies.inspect !== undefined) this.#xstate = this.#create(snapshot);
     // The actions look at the identifier only.
     const self: AnyActorRef = this.#xstate ?? ({ id: this.id } as AnyActorRef);
-    for (const { exec, info, params } of actions) exec?.({ ...info, self }, params);
+    for (const { exec, info, params } of actions) exec?.(Object.assign({ ...info }, { self }), params);
     return opened(entry, snapshot);
   }
 

@@ -50,6 +50,6 @@ function begun<Result>(handle: () => Promise<Result>): Promise<Result> {
   try {
     return handle();
   } catch (error) {
-    return Promise.reject(error as Error);
+    return Promise.reject(error);
   }
 }

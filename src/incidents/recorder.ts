@@ -340,7 +340,7 @@ export class Recorder {
       const { id, drafts } = this.#draft(report, origin);
       return this.#dependencies.incidents.actor(id).open(drafts).then(this.#created);
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 

@@ -83,12 +83,14 @@ export interface ListQuery {
   readonly after?: Cursor;
   /** Whether the details of incidents are left out: see domain/document.ts. */
   readonly isSummary?: boolean;
+  /** Whether several incidents without details may come in one text, with commas between. */
+  readonly isJoined?: boolean;
   /** Whether incidents of one source that are alike are one item. */
   readonly collapsed?: boolean;
 }
 
 /** The members of a query that do not select incidents. */
-const NOT_SELECTING = ['evidence', 'limit', 'bytes', 'after', 'collapsed', 'sort', 'isSummary'];
+const NOT_SELECTING = ['evidence', 'limit', 'bytes', 'after', 'collapsed', 'sort', 'isSummary', 'isJoined'];
 
 /** Whether a query selects incidents by these filters only. */
 export const hasOnly = (query: ListQuery, filters: readonly string[]): boolean =>

@@ -47,7 +47,8 @@ export function silencesMatching(
 export const isSilenced = (incident: Silenceable, silences: readonly SilenceOnRecord[], at: number): boolean =>
   silencesFor(incident, silences, at).length > 0;
 
-function admits(
+/** Whether a silence matches an incident, apart from words. */
+export function admits(
   { class: classes, severity: severities, source: sources }: SilenceMatchers,
   { class: ofClass, severity, source }: Pick<Silenceable, 'class' | 'severity' | 'source'>,
 ): boolean {

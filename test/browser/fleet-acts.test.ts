@@ -75,7 +75,7 @@ describe('the console of the fleet, as that of one recorder', function () {
     await picture(tab, 'audit');
     expect(await violations(tab)).to.deep.equal([]);
     // What comes is shown without a reload.
-    await one.recorder.report({ class: 'prompt_injection', source: 'late', description: 'it came just now' });
+    await one.recorder.report({ class: 'forbidden_airlock_request', source: 'late', description: 'it came just now' });
     await tab.getByText('it came just now').first().waitFor();
   });
 
@@ -88,8 +88,8 @@ describe('the console of the fleet, as that of one recorder', function () {
     await tab.getByRole('article').getByText('freeze_agent').first().waitFor();
     await picture(tab, 'incident');
     await tab.keyboard.press('Escape');
-    await tab.getByRole('checkbox').first().waitFor();
-    for (let at = 0; at < 4; at += 1) await rows(tab).nth(at).getByRole('checkbox').check();
+    await tab.goto(address('#/incidents?group=off&class=tool_call_burst&state=contained'));
+    await tab.getByRole('checkbox', { name: 'Select all that are shown' }).check();
     await tab
       .getByRole('region', { name: 'Selection' })
       .getByRole('button', { name: /^Resolve/ })
@@ -108,5 +108,47 @@ describe('the console of the fleet, as that of one recorder', function () {
     await picture(tab, 'bulk-act');
     const { json } = await one.recorder.get('/api/v1/containment');
     expect(json.freeze_agent.engaged).to.equal(false);
+  });
+
+  it('releases by label, and silences on all machines with a label', async () => {
+    for (const { name, recorder } of [one, two]) {
+      const report = { class: 'tool_call_burst', source: 'gamma', description: `once more on ${name}` };
+      await fleet.holds(name, (await recorder.report(report)).json.id);
+    }
+    const tab = await show('#/posture');
+    await tab.getByRole('button', { name: 'Release by label' }).click();
+    const dialog = tab.getByRole('dialog', { name: 'Release by label' });
+    await dialog.getByLabel('On the machines with these labels').fill('site=berlin');
+    await tab.keyboard.press('Enter');
+    await dialog.getByText('2 machines', { exact: true }).waitFor();
+    await dialog.getByLabel('Reason, for the logs').fill('the worm is gone');
+    await dialog.getByLabel(/^Type the number/).fill('2');
+    await picture(tab, 'release-by-label');
+    expect(await violations(tab)).to.deep.equal([]);
+    await dialog.getByRole('button', { name: 'Release on 2 machines' }).click();
+    await dialog.getByText('2 of 2 done').waitFor();
+    await picture(tab, 'release-act');
+    for (const { recorder } of [one, two]) {
+      const { json } = await recorder.get('/api/v1/containment');
+      expect(json.freeze_agent.engaged).to.equal(false);
+    }
+    await tab.goto(address('#/incidents?group=off'));
+    await tab.getByText('once more on berlin-2').first().waitFor();
+    await tab.keyboard.press('Control+k');
+    await tab.keyboard.type('silences');
+    await tab.keyboard.press('Enter');
+    await tab
+      .getByRole('dialog', { name: 'Silences' })
+      .getByRole('button', { name: /^Add|^New/ })
+      .click();
+    const silence = tab.getByRole('dialog', { name: 'Add a silence' });
+    await silence.getByLabel('Source').fill('gamma');
+    await silence.getByLabel('On the machine, or the machines with the label').fill('site=berlin');
+    await silence.getByText('2 machines: berlin-1, berlin-2').waitFor();
+    await silence.getByLabel('Reason, for the log').fill('a rehearsal');
+    await picture(tab, 'silence');
+    await silence.getByRole('button', { name: /^Silence on 2/ }).click();
+    await tab.getByText('Silenced on 2 machines').waitFor();
+    for (const { recorder } of [one, two]) expect((await recorder.get('/api/v1/silences')).json).to.have.length(1);
   });
 });

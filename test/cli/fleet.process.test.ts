@@ -84,4 +84,76 @@ describe('the command line at a fleet', () => {
     await ask('fleet', 'campaigns');
     await ask('fleet', 'alarms');
   });
+
+  it('acts by filter on many machines, and says what each did', async () => {
+    const reports = await Promise.all(
+      fleet.machines.map(async ({ name, recorder }) => {
+        const { json } = await recorder.report({ class: 'prompt_injection', source: 'cli', description: name });
+        await fleet.holds(name, json.id);
+        return json.id as string;
+      }),
+    );
+    const text = await ask('ack', '--class', 'prompt_injection', '--label', 'site=berlin', '--yes', '-m', 'seen');
+    expect(text).to.include('1 changed, 0 were there already, 0 refused');
+    const of = (at: number) => fleet.machines[at]!.recorder.get(`/api/v1/incidents/get?id=${reports[at]}`);
+    expect((await of(0)).json).to.include({ state: 'acknowledged' });
+    expect((await of(1)).json.state).to.not.equal('acknowledged');
+    const acts = await ask('fleet', 'acts');
+    const [, act = ''] = /^(ACT-\S+) +acknowledge +1 of 1/m.exec(acts) ?? [];
+    expect(await ask('fleet', 'act', act)).to.match(/oven-1 +INC-\S+ +done/);
+    const resolved = await ask(
+      'resolve',
+      '--class',
+      'prompt_injection',
+      '--yes',
+      '--json',
+      '--machine',
+      'oven-1',
+      'oven-2',
+    );
+    expect(
+      resolved
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line).outcome),
+    ).to.deep.equal(['done', 'done']);
+  });
+
+  it('contains and releases by label, once the number of machines is said', async () => {
+    const contained = await ask(
+      'fleet',
+      'contain',
+      'freeze_agent',
+      '--label',
+      'site=berlin',
+      '--reason',
+      'a worm',
+      '--confirm',
+      '1',
+    );
+    expect(contained).to.match(/oven-1 +done/);
+    const { recorder } = fleet.machines[0]!;
+    expect((await recorder.get('/api/v1/containment')).json.freeze_agent.engaged).to.equal(true);
+    const released = await ask(
+      'fleet',
+      'release',
+      'freeze_agent',
+      '--label',
+      'site=berlin',
+      '--reason',
+      'over',
+      '--confirm',
+      '1',
+    );
+    expect(released).to.match(/oven-1 +done/);
+    expect((await recorder.get('/api/v1/containment')).json.freeze_agent.engaged).to.equal(false);
+  });
+
+  it('shows recoveries, and the raw lines of a machine', async () => {
+    await ask('recovery', 'status');
+    const lines = (await ask('fleet', 'log', 'oven-1')).trimEnd().split('\n');
+    expect(JSON.parse(lines[0]!)).to.include({ event: 'service.started' });
+    const some = (await ask('fleet', 'log', 'oven-1', '--from', '2')).trimEnd().split('\n');
+    expect(some[0]).to.equal(lines[1]);
+  });
 });

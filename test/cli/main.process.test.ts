@@ -243,7 +243,8 @@ describe('incident-recorder', () => {
       await report('holds an action');
       const { stdout } = await recorder(['posture']);
       expect(stdout).to.match(/^ACTION +POSTURE +ASKED FOR +HOLDERS +VIA +DELIVERY +CARRIED OUT/);
-      expect(stdout).to.match(/^freeze_agent +not known +\d+[smh] +\d+ +poll +recorded +-/m);
+      // On a busy machine it is overdue by now.
+      expect(stdout).to.match(/^freeze_agent +(?:not known|overdue) +\d+[smh] +\d+ +poll +recorded\b/m);
       expect(stdout).to.match(/^disable_airlock +not asked +- +0 +poll +- +-$/m);
       expect((await json('posture'))[0].freeze_agent).to.include({ engaged: true });
       const [{ total_incidents }] = await json('stats');

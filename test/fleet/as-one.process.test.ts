@@ -242,4 +242,110 @@ describe('the fleet as one recorder', () => {
     expect(await status('', undefined, path.replace('oven-1', 'oven-3'))).to.equal(404);
     expect((await fleet.send('HEAD', path, { token: tokenOf('emmy') })).headers).to.include({ 'log-id': log });
   });
+
+  it('releases an action on all machines with a label, counted and confirmed', async () => {
+    const { one, two, far } = await machines();
+    for (const { recorder, name } of [one, two, far]) {
+      await reported(recorder, { source: 'alpha' });
+      await fleet.holds(name, await reported(recorder, { source: 'beta' }));
+    }
+    const path = '/api/v1/containment/by-label/release';
+    const query = `${path}?action=freeze_agent&site=berlin`;
+    const preview = await fleet.until(
+      () => fleet.read(query, tokenOf('ada')),
+      ({ incidents }) => incidents === 4,
+    );
+    expect(preview).to.include({ action: 'freeze_agent', count: 2, incidents: 4 });
+    const body = { action: 'freeze_agent', labels: { site: 'berlin' }, reason: 'the worm is gone', expires_in: 60 };
+    const give = (more: object, token = tokenOf('ada')) => fleet.post(path, { ...body, ...more }, { token });
+    for (const confirm of [undefined, 4]) {
+      const refused = await give(confirm === undefined ? {} : { confirm });
+      expect(refused.status).to.equal(409);
+      expect(refused.json).to.include({ count: 2, code: 'confirmation_required' });
+    }
+    expect((await give({ confirm: 2, machines_digest: '0' })).status).to.equal(409);
+    expect((await give({ confirm: 2 }, tokenOf('grace'))).status).to.equal(403);
+    const given = { confirm: 2, machines_digest: preview.machines_digest, idempotency_key: 'thaw' };
+    const begun = await give(given);
+    expect(begun.status, begun.text).to.equal(202);
+    expect((await give(given)).json.act).to.equal(begun.json.act);
+    const act = await fleet.until(
+      () => fleet.read(`${path}/${begun.json.act}`, tokenOf('ada')),
+      ({ pending, machines: all }) => pending === 0 && all.every((item: { in_force: boolean }) => !item.in_force),
+    );
+    expect(act).to.include({ count: 2, done: 2, refused: 0, expired: 0, by: 'ada', reason: body.reason });
+    expect(act.machines.map((item: { incidents: number; done: number }) => [item.incidents, item.done])).to.deep.equal([
+      [2, 2],
+      [2, 2],
+    ]);
+    for (const [{ recorder }, engaged] of [
+      [one, false],
+      [two, false],
+      [far, true],
+    ] as const) {
+      const posture = (await recorder.get('/api/v1/containment')).json;
+      expect(posture.freeze_agent.engaged).to.equal(engaged);
+      expect(posture.disable_airlock.engaged).to.equal(true);
+    }
+    expect(await fleet.read(`${path}/acts`, tokenOf('ada'))).to.have.length(1);
+    expect((await fleet.read(query, tokenOf('ada'))).count).to.equal(0);
+    expect((await give({ confirm: 0 })).status).to.equal(409);
+  });
+
+  it('takes note of a campaign, and says in the stream when one is raised and grows', async () => {
+    const { one, two, far } = await machines();
+    const worm = { evidence: { ip: '10.0.0.1' } };
+    const seen: { event: string; data: { campaign: string; machines: number } }[] = [];
+    const ends = new AbortController();
+    const response = await fetch(`http://127.0.0.1:${fleet.port}/api/v1/events`, {
+      headers: { Authorization: `Bearer ${tokenOf('ada')}` },
+      signal: ends.signal,
+    });
+    const reading = (async () => {
+      let rest = '';
+      for await (const text of response.body!.pipeThrough(new TextDecoderStream())) {
+        const lines = (rest + text).split('\n');
+        rest = lines.pop() ?? '';
+        for (const line of lines)
+          if (line.startsWith('data:') && line.includes('"campaign.')) seen.push(JSON.parse(line.slice(5)));
+      }
+    })().catch(() => {});
+    await fleet.holds('oven-1', await reported(one.recorder, worm));
+    await fleet.holds('oven-2', await reported(two.recorder, worm));
+    await fleet.until(
+      async () => (await fleet.fleet.look(), seen),
+      ({ length }) => length > 0,
+    );
+    expect(seen[0]).to.deep.include({ event: 'campaign.raised' });
+    expect(seen[0]!.data).to.include({ machines: 2, incidents: 2, class: 'tool_call_burst' });
+    const { campaign } = seen[0]!.data;
+    const path = '/api/v1/campaigns/acknowledge';
+    const acknowledge = (body: object, token = tokenOf('ada')) => fleet.post(path, body, { token });
+    expect((await acknowledge({ campaign }, tokenOf('grace'))).status).to.equal(403);
+    expect((await acknowledge({ campaign: 'CAM-0' })).status).to.equal(404);
+    const done = await acknowledge({ campaign, note: 'the worm of Monday' });
+    expect(done.status, done.text).to.equal(200);
+    expect(done.json).to.include({ acknowledged_by: 'ada', acknowledged_incidents: 2, note: 'the worm of Monday' });
+    expect((await fleet.read('/api/v1/campaigns'))[0]).to.include({ campaign, acknowledged_by: 'ada' });
+    // It grows: the acknowledgement stays, and says of how many it was.
+    await fleet.holds('oven-3', await reported(far.recorder, worm));
+    await fleet.holds('oven-2', await reported(two.recorder, { ...worm, source: 'other' }));
+    await fleet.until(
+      async () => (await fleet.fleet.look(), seen),
+      (all) => all.some(({ event }) => event === 'campaign.grown'),
+    );
+    const grown = await fleet.read(`/api/v1/campaigns/${campaign}`);
+    expect(grown.acknowledged_incidents).to.equal(2);
+    expect(grown.incidents).to.be.at.least(3);
+    ends.abort();
+    await reading;
+  });
+
+  it('says where bundles and forensic exports are made', async () => {
+    for (const path of ['incidents/bundle?id=INC-20260101-000000000000', 'forensic/export']) {
+      const answer = await fleet.send('GET', `/api/v1/${path}`, { token: tokenOf('emmy') });
+      expect(answer.status).to.equal(404);
+      expect(answer.json.error).to.include('the machine').and.to.include('/api/v1/log?machine=NAME');
+    }
+  });
 });

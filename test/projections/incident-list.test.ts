@@ -53,6 +53,20 @@ interface Deeds extends Pick<Incident, 'assignee' | 'acknowledged_by' | 'snoozed
   readonly containment?: ContainmentStatus;
 }
 
+const timeAt = (second: number): string => new Date(START + second * 1000).toISOString();
+
+/** All pages of a list as the API sends them, a line each with the place behind it. */
+function pagesOf(list: IncidentList, query: ListQuery): string {
+  const lines: string[] = [];
+  for (let after: Cursor | undefined, done = false; !done;) {
+    const { documents, next } = list.read({ ...query, ...(after !== undefined && { after }) });
+    lines.push(`[${documents.map((one) => Buffer.from(one).toString()).join()}] ${JSON.stringify(next)}`);
+    after = next;
+    done = next === undefined;
+  }
+  return lines.join('\n');
+}
+
 /** What people and services do to incidents. */
 const deeds = fc.record(
   {
@@ -424,6 +438,28 @@ describe('IncidentList', () => {
       });
     });
     fc.assert(property, { numRuns: 100 });
+  });
+
+  it('joins incidents without details, and ends each page where it would end without that', () => {
+    withList((list, put) => {
+      for (let seq = 1; seq <= 300; seq++) {
+        const severity = SEVERITIES[seq % 4]!;
+        put(recordOf(seq, { severity, description: 'é'.repeat(seq === 150 ? 4000 : seq), created_at: timeAt(seq) }));
+      }
+      const query = { classes: [], states: [], severities: [], sources: [], isSummary: true };
+      for (const more of [
+        { limit: 1000 },
+        { limit: 64 },
+        { limit: 7 },
+        { limit: 1 },
+        { limit: 1000, bytes: 6000 },
+        { limit: 40, since: Date.parse(timeAt(31)), until: Date.parse(timeAt(202)) },
+        { limit: 90, sort: '-created' as const },
+      ]) {
+        expect(pagesOf(list, { ...query, ...more, isJoined: true })).to.equal(pagesOf(list, { ...query, ...more }));
+      }
+      expect(list.read({ ...query, limit: 300, isJoined: true }).documents).to.have.length(5);
+    });
   });
 
   it('gives pages without details of half the length', () => {

@@ -130,9 +130,8 @@ describe('the shipper', () => {
     };
     start();
     await arrived();
-    const refused = sizes.filter((lines) => lines > 300);
-    expect(refused).to.not.deep.equal([]);
-    for (const [n, lines] of refused.entries()) expect(sizes[n + 1]).to.be.at.most(Math.ceil(lines / 2));
+    expect(sizes.some((lines) => lines > 300)).to.equal(true);
+    for (const [n, lines] of sizes.entries()) if (lines > 300) expect(sizes[n + 1]).to.be.at.most(Math.ceil(lines / 2));
   });
 
   it('says loudly that the past was rewritten, and the fleet gets the other history from where they differ', async () => {

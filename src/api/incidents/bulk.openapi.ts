@@ -69,7 +69,7 @@ const answer = named(
         'Why it stopped before its time: something is wrong with the whole service. Try again with the cursor.',
       ),
     ),
-  } satisfies FieldsOf<BulkAnswer>),
+  } satisfies FieldsOf<Omit<BulkAnswer, 'act'>>),
 );
 
 const previewed = named(
@@ -104,7 +104,7 @@ const previewed = named(
       ),
     ),
     snapshot: meaning(text(), 'The cursor with which the command works what was previewed, and nothing newer.'),
-  } satisfies FieldsOf<BulkPreview>),
+  } satisfies FieldsOf<Omit<BulkPreview, 'machines'>>),
 );
 
 export const bulkPaths: ZodOpenApiPathsObject = {

@@ -48,6 +48,7 @@ export const incidentRoutes = (
       const query = readListQuery(ctx.querystring, clock.now(), reader);
       const { documents, next, total, unsearched } = incidents.list({
         ...query,
+        ...(query.isSummary === true && reader.words && { isJoined: true }),
         ...(!peerOf(ctx.req).trusted && { bytes: STRANGERS_PAGE_BYTES }),
       });
       sayUnsearched(ctx, unsearched);

@@ -31,7 +31,7 @@ export const lineOf = (ctx: Context, id: string, took: number): object => {
   const incident = ctx.state.incident as IncidentDocument | undefined;
   return incident === undefined
     ? line
-    : { ...line, incident: incident.id, version: incident.version, state: incident.state };
+    : Object.assign(line, { incident: incident.id, version: incident.version, state: incident.state });
 };
 
 /** How long the body of a response is, as far as that is known. */

@@ -140,13 +140,16 @@ const Effect = ({
   readonly isOne: boolean;
 }) => {
   const name = <code>{action}</code>;
-  const where = machine === undefined ? null : <span class="muted">on {machine}</span>;
+  const where = machine === undefined ? null : `On ${machine}: `;
   if (!releases && others === 0) {
     return (
       <li>
         <ContainmentShape look="done" />
-        <code class="strong">{action}</code> {where}
-        <span>Stays in force: {isOne ? 'its only holder' : 'one of its last holders'} can’t be resolved yet.</span>
+        <code class="strong">{action}</code>
+        <span>
+          {where}
+          Stays in force: {isOne ? 'its only holder' : 'one of its last holders'} can’t be resolved yet.
+        </span>
       </li>
     );
   }
@@ -154,8 +157,9 @@ const Effect = ({
     return (
       <li>
         <ContainmentShape look="done" />
-        <code class="strong">{action}</code> {where}
+        <code class="strong">{action}</code>
         <span>
+          {where}
           Stays in force.{' '}
           <a
             class="inline"
@@ -178,8 +182,9 @@ const Effect = ({
   return (
     <li class="lets">
       <ContainmentShape look="released" />
-      <code class="strong">{action}</code> {where}
+      <code class="strong">{action}</code>
       <span>
+        {where}
         <b>Released.</b>{' '}
         {isLast && (
           <>

@@ -139,7 +139,12 @@ export const listActs = ({ lines, open, openLine }: Situation): Acts => {
     search,
     silence: onShown((line) => {
       const [row] = rowsOfLine(line);
-      if (row !== undefined) silenceDraft.value = { class: row.class, source: row.source };
+      if (row !== undefined)
+        silenceDraft.value = {
+          class: row.class,
+          source: row.source,
+          ...(row.machine !== undefined && { machine: row.machine }),
+        };
     }),
     ...commands,
     reopen: isOver ? giveTo('reopen') : undefined,

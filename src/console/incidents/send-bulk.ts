@@ -72,8 +72,8 @@ export const selectBulk = async (
   return undefined;
 };
 
-/** A result of a fleet says where, and its answer which act it belongs to. */
-type Answered = BulkAnswer & { readonly act?: string; readonly results: readonly FleetResult[] };
+/** A result of a fleet says where. */
+type Answered = BulkAnswer & { readonly results: readonly FleetResult[] };
 type FleetResult = BulkResult & { readonly machine?: string };
 
 /**

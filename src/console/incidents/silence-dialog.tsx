@@ -3,19 +3,27 @@ import type { TargetedSubmitEvent } from 'preact';
 import { useState } from 'preact/hooks';
 import { CLASSES, SEVERITIES, type IncidentClass, type Severity } from '../../../machines/vocabulary.ts';
 import { HOUR } from '../../clock.ts';
-import { momentOf, spelled } from '../format.ts';
+import { partsOfLabel } from '../filters.ts';
+import { counted, momentOf, spelled } from '../format.ts';
 import { obstacleFor } from '../identity.ts';
+import { idOf } from '../incident-key.ts';
 import { isOld } from '../live-entries.ts';
 import { announce } from '../live-region.ts';
+import { useLiveResource } from '../live-resource.ts';
 import { now } from '../now.ts';
+import { knownLabels } from '../of-fleet/known-labels.ts';
+import { fleetMachines } from '../of-fleet/live-fleet.ts';
 import { NotSent, perform } from '../operator.ts';
 import { Choice, Dialog, DialogBody, DialogFoot } from '../parts/dialog.tsx';
 import { reasonOf, Refusal } from '../request.ts';
+import { isFleet } from '../service.ts';
 import { serviceTime } from '../service-time.ts';
 import { localTime } from './command-fields.tsx';
 import { silences } from './silences.ts';
 
 export interface SilenceDraft {
+  /** At a fleet: where. */
+  readonly machine?: string;
   readonly class?: IncidentClass;
   readonly source?: string;
 }
@@ -35,6 +43,8 @@ export const SilenceDialog = (draft: SilenceDraft) => {
   const [words, setWords] = useState('');
   const [until, setUntil] = useState(() => spanEnd('2'));
   const [reason, setReason] = useState('');
+  const [place, setPlace] = useState(draft.machine ?? '');
+  const machines = machinesAt(place);
   const [fault, setFault] = useState<string>();
   const [isUnderWay, setUnderWay] = useState(false);
   const obstacle = isOld.value ? 'can’t be given without a stream' : obstacleFor(['operator']);
@@ -44,21 +54,25 @@ export const SilenceDialog = (draft: SilenceDraft) => {
   };
   const start = async (event: TargetedSubmitEvent<HTMLFormElement>): Promise<void> => {
     event.preventDefault();
-    if (obstacle !== undefined || reason.trim() === '') return;
+    if (obstacle !== undefined || reason.trim() === '' || (isFleet && machines.length === 0)) return;
     setUnderWay(true);
     setFault(undefined);
     try {
-      const { id } = await perform<{ readonly id: string }>('/api/v1/silences', {
+      const silence = {
         ...(classes.length > 0 && { class: classes }),
         ...(source.trim() !== '' && { source: [source.trim()] }),
         ...(severity !== '' && { severity: [severity] }),
         ...(words.trim() !== '' && { q: words.trim() }),
         until,
         reason: reason.trim(),
-      });
+      };
+      const added = isFleet ? await silenceOn(machines, silence) : [await add(silence)];
       close();
       silences.refresh();
-      announce(`Silenced until ${momentOf(Date.parse(until), now.peek())}`, () => void endSilence(id, 'undone'));
+      const where = isFleet ? ` on ${counted(added.length, 'machine')}` : '';
+      announce(`Silenced${where} until ${momentOf(Date.parse(until), now.peek())}`, () => {
+        for (const { id, machine } of added) void endSilence(id, 'undone', machine);
+      });
     } catch (error) {
       if (error instanceof NotSent) setFault('Nothing was sent: a command needs a token.');
       else if (error instanceof Refusal && error.status === 404) setFault('This service knows no silences.');
@@ -162,6 +176,7 @@ export const SilenceDialog = (draft: SilenceDraft) => {
               }}
             />
           </label>
+          {isFleet && <Where place={place} machines={machines} onChange={setPlace} />}
           {isEverything && <p class="error">This silences everything.</p>}
           {(fault ?? obstacle) !== undefined && (
             <p class="error" role="alert">
@@ -173,8 +188,12 @@ export const SilenceDialog = (draft: SilenceDraft) => {
           <button type="button" onClick={close}>
             Cancel <kbd aria-hidden="true">Esc</kbd>
           </button>
-          <button type="submit" class="primary" disabled={isUnderWay || obstacle !== undefined}>
-            Silence <kbd aria-hidden="true">Ctrl ↵</kbd>
+          <button
+            type="submit"
+            class="primary"
+            disabled={isUnderWay || obstacle !== undefined || (isFleet && machines.length === 0)}
+          >
+            Silence{isFleet && machines.length > 1 && ` on ${machines.length}`} <kbd aria-hidden="true">Ctrl ↵</kbd>
           </button>
         </DialogFoot>
       </form>
@@ -182,10 +201,94 @@ export const SilenceDialog = (draft: SilenceDraft) => {
   );
 };
 
-/** Ends a silence. */
-export const endSilence = async (id: string, reason?: string): Promise<void> => {
+interface Added {
+  readonly id: string;
+  readonly machine?: string;
+}
+
+const add = (silence: object): Promise<Added> => perform<Added>('/api/v1/silences', silence);
+
+/** Adds the same silence on each machine: one command to each. @throws Refusal which says where it was refused */
+const silenceOn = async (machines: readonly string[], silence: object): Promise<readonly Added[]> => {
+  const added: Added[] = [];
+  const refused: string[] = [];
+  for (let at = 0; at < machines.length; at += AT_A_TIME) {
+    const some = machines.slice(at, at + AT_A_TIME);
+    const ends = await Promise.allSettled(some.map((machine) => add({ ...silence, machine })));
+    for (const [place, end] of ends.entries()) {
+      const machine = some[place]!;
+      if (end.status === 'fulfilled') added.push({ id: idOf(end.value.id), machine });
+      else if (end.reason instanceof NotSent) throw end.reason;
+      else refused.push(reasonOf(end.reason));
+    }
+  }
+  if (refused.length === 0) return added;
+  throw new Refusal(409, `Silenced on ${added.length} of ${machines.length}. ${refused.slice(0, 5).join('; ')}`);
+};
+
+/** Commands in flight at a time: each waits for its machine. */
+const AT_A_TIME = 4;
+
+/** The machines of a name, or with a label. */
+const machinesAt = (place: string): readonly string[] => {
+  const all = fleetMachines.value.value ?? [];
+  const text = place.trim();
+  if (!text.includes('=')) return all.filter(({ machine, name }) => machine === text || name === text).map(nameOf);
+  const [label, value] = partsOfLabel(text);
+  return all.filter(({ labels, revoked_at: revoked }) => labels[label] === value && revoked === null).map(nameOf);
+};
+
+const nameOf = ({ machine }: { readonly machine: string }): string => machine;
+
+interface WhereProps {
+  readonly place: string;
+  readonly machines: readonly string[];
+  readonly onChange: (place: string) => void;
+}
+
+/** How many machines are named. */
+const MOST_NAMED = 8;
+
+/** On which machine of the fleet, or on all with a label; and which these are. */
+const Where = ({ place, machines, onChange }: WhereProps) => {
+  const known = useLiveResource(fleetMachines) ?? [];
+  return (
+    <label>
+      On the machine, or the machines with the label
+      <input
+        required
+        list="silence-places"
+        maxLength={200}
+        placeholder="berlin-1, or site=berlin"
+        value={place}
+        onInput={({ currentTarget: { value } }) => onChange(value)}
+      />
+      <datalist id="silence-places">
+        {knownLabels.value.map(({ label }) => (
+          <option key={label} value={label} />
+        ))}
+        {known.map(({ machine }) => (
+          <option key={machine} value={machine} />
+        ))}
+      </datalist>
+      <span class="small muted" role="status">
+        {place.trim() !== '' &&
+          (machines.length === 0
+            ? 'No machine is called so or has this label.'
+            : `${counted(machines.length, 'machine')}: ${machines.slice(0, MOST_NAMED).join(', ')}${machines.length > MOST_NAMED ? ', …' : ''}. Each gets a silence of its own.`)}
+      </span>
+    </label>
+  );
+};
+
+/** Ends a silence. @param machine at a fleet: where it is */
+export const endSilence = async (id: string, reason?: string, machine?: string): Promise<void> => {
   try {
-    await perform('/api/v1/silences/end', { id, ...(reason !== undefined && { reason }) });
+    await perform('/api/v1/silences/end', {
+      id,
+      ...(reason !== undefined && { reason }),
+      ...(machine !== undefined && { machine }),
+    });
     announce(`Ended the silence ${id}`);
     silences.refresh();
   } catch (error) {

@@ -37,7 +37,7 @@ export const SilencesDialog = () => {
         {known !== undefined && running.length === 0 && <p class="muted">Nothing is silenced.</p>}
         <ul class="silences">
           {running.map((one) => (
-            <Row key={one.id} one={one} onLeave={close} />
+            <Row key={`${one.id} ${one.machine ?? ''}`} one={one} onLeave={close} />
           ))}
         </ul>
         {over.length > 0 && (
@@ -45,7 +45,7 @@ export const SilencesDialog = () => {
             <summary>{counted(over.length, 'silence')} over</summary>
             <ul class="silences">
               {over.map((one) => (
-                <Row key={one.id} one={one} onLeave={close} />
+                <Row key={`${one.id} ${one.machine ?? ''}`} one={one} onLeave={close} />
               ))}
             </ul>
           </details>
@@ -87,6 +87,7 @@ const Row = ({ one, onLeave }: { readonly one: Silence; readonly onLeave: () => 
     <li>
       <p>
         <code>{matchersOf(one)}</code>
+        {one.machine !== undefined && <span class="muted"> on {one.machine}</span>}
       </p>
       <p class="small">
         {state === 'active' && (
@@ -125,7 +126,7 @@ const Row = ({ one, onLeave }: { readonly one: Silence; readonly onLeave: () => 
           title={obstacleFor(['operator'])}
           onClick={() => {
             onLeave();
-            void endSilence(id);
+            void endSilence(id, undefined, one.machine);
           }}
         >
           End

@@ -6,6 +6,8 @@ import type { IncidentRow } from './incident-row.ts';
 
 /** A silence as the API shows it. */
 export interface Silence {
+  /** At a fleet: where. */
+  readonly machine?: string;
   readonly id: string;
   readonly class: readonly IncidentClass[];
   readonly source: readonly string[];
@@ -34,7 +36,8 @@ export const activeIds = computed(() => activeSilences.value.map(({ id }) => id)
 
 /** Whether an active silence matches an incident. */
 export const isSilenced = (row: IncidentRow): boolean =>
-  activeSilences.peek().some(({ class: classes, source, severity, q = '' }) => {
+  activeSilences.peek().some(({ machine, class: classes, source, severity, q = '' }) => {
+    if (machine !== row.machine) return false;
     const text = `${row.description} ${row.source} ${row.id}`.toLowerCase();
     return (
       (classes.length === 0 || classes.includes(row.class)) &&

@@ -84,9 +84,11 @@ export const BulkActDialog = ({ act, onClose }: { readonly act: string; readonly
                       href={fragmentOf({ view: 'incidents', id: keyOfIncident(id, machine), query: '' })}
                       onClick={onClose}
                     >
-                      {id} on {machine}
+                      {machine}
                     </a>
-                    <span class="small muted">{reason !== null && <Verbatim text={reason} longest={200} />}</span>
+                    <span class="small muted">
+                      <code>{id}</code> {reason !== null && <Verbatim text={reason} longest={200} />}
+                    </span>
                   </li>
                 ))}
               </ul>

@@ -1,5 +1,5 @@
 /**
- * Contain by label: choose an action and labels, see which machines that is, type their number, and follow what becomes of
+ * Contain by label, and release by label: choose an action and labels, see which machines that is, type their number, and follow what becomes of
  * it on each machine.
  */
 import type { TargetedSubmitEvent } from 'preact';
@@ -21,7 +21,14 @@ import { fragmentOf } from '../route.ts';
 import { CommandFate } from './command-fate.tsx';
 import { knownLabels } from './known-labels.ts';
 
-const PATH = '/api/v1/containment/by-label';
+/** What is done by label: where it is asked, and how it is said. */
+export type LabelKind = 'contain' | 'release';
+const PATHS: Readonly<Record<LabelKind, string>> = {
+  contain: '/api/v1/containment/by-label',
+  release: '/api/v1/containment/by-label/release',
+};
+const TITLES: Readonly<Record<LabelKind, string>> = { contain: 'Contain by label', release: 'Release by label' };
+const VERBS: Readonly<Record<LabelKind, string>> = { contain: 'Contain', release: 'Release on' };
 /** How often progress is read. */
 const PROGRESS_EVERY = 2 * SECOND;
 const LONGEST_REASON = 1024;
@@ -38,6 +45,8 @@ interface Preview {
     readonly actions?: readonly string[];
     readonly in_force: boolean;
     readonly silent: boolean;
+    /** Of a release: how many incidents hold the action. */
+    readonly holders?: number;
   }[];
 }
 
@@ -56,17 +65,23 @@ export interface LabelAct {
   readonly expired: number;
   readonly machines?: readonly {
     readonly machine: string;
-    readonly command: string | null;
+    readonly command?: string | null;
     readonly status: 'pending' | 'done' | 'refused' | 'expired';
     readonly reason: string | null;
-    readonly incident: string | null;
+    readonly incident?: string | null;
     readonly in_force: boolean;
   }[];
 }
 
 const WORKED: readonly ContainmentAction[] = ACTIONS.filter((name) => name !== 'log_alert');
 
-export const ByLabelDialog = ({ onClose }: { readonly onClose: () => void }) => {
+interface ByLabelProps {
+  readonly kind?: LabelKind;
+  readonly onClose: () => void;
+}
+
+export const ByLabelDialog = ({ kind = 'contain', onClose }: ByLabelProps) => {
+  const path = PATHS[kind];
   const [action, setAction] = useState<ContainmentAction>('freeze_agent');
   const [label, setLabel] = useState('');
   const [preview, setPreview] = useState<Preview>();
@@ -80,7 +95,7 @@ export const ByLabelDialog = ({ onClose }: { readonly onClose: () => void }) => 
   const labels = label.split(/[\s,]+/).filter((one) => one.includes('='));
   const obstacle = isOld.value
     ? 'can’t be given: what is shown may have changed since the service was heard'
-    : obstacleFor(['operator']);
+    : obstacleFor(kind === 'contain' ? ['operator'] : ['operator', 'recovery']);
   const possible = preview?.machines.filter((one) => one.possible).length ?? 0;
   const isConfirmed = preview !== undefined && preview.count > 0 && typed.trim() === String(preview.count);
 
@@ -97,7 +112,7 @@ export const ByLabelDialog = ({ onClose }: { readonly onClose: () => void }) => 
     const query = new URLSearchParams({ action });
     addScope(query, { labels });
     try {
-      setPreview((await read<Preview>(`${PATH}?${query.toString()}`)).body);
+      setPreview((await read<Preview>(`${path}?${query.toString()}`)).body);
     } catch (error) {
       setFault(reasonOf(error));
     } finally {
@@ -109,7 +124,7 @@ export const ByLabelDialog = ({ onClose }: { readonly onClose: () => void }) => 
     setUnderWay(true);
     setFault(undefined);
     try {
-      const given = await perform<LabelAct>(PATH, {
+      const given = await perform<LabelAct>(path, {
         action,
         labels: Object.fromEntries(labels.map(partsOfLabel)),
         reason: reason.trim(),
@@ -117,7 +132,11 @@ export const ByLabelDialog = ({ onClose }: { readonly onClose: () => void }) => 
         machines_digest: preview.machines_digest,
         idempotency_key: key,
       });
-      announce(`${action} is asked of ${counted(preview.count, 'machine')}`);
+      announce(
+        kind === 'contain'
+          ? `${action} is asked of ${counted(preview.count, 'machine')}`
+          : `The release of ${action} is asked of ${counted(preview.count, 'machine')}`,
+      );
       setAct(given.act);
     } catch (error) {
       setFault(reasonOf(error));
@@ -131,9 +150,9 @@ export const ByLabelDialog = ({ onClose }: { readonly onClose: () => void }) => 
     if (preview === undefined) void look();
     else if (isConfirmed && reason.trim() !== '') void send();
   };
-  if (act !== undefined) return <ActDialog act={act} onClose={onClose} />;
+  if (act !== undefined) return <ActDialog kind={kind} act={act} onClose={onClose} />;
   return (
-    <Dialog title="Contain by label" onClose={onClose}>
+    <Dialog title={TITLES[kind]} onClose={onClose}>
       <form onSubmit={submit}>
         <DialogBody>
           <Choice
@@ -174,9 +193,13 @@ export const ByLabelDialog = ({ onClose }: { readonly onClose: () => void }) => 
                     >
                       {!one.possible ? 'Not possible' : one.in_force ? 'In force' : one.silent ? 'Silent' : 'Is asked'}
                     </ContainmentMark>
+
                     <VerbatimLine text={one.name} />
                     <span class="small muted">
                       {one.why ?? ''}
+                      {one.why === null &&
+                        one.holders !== undefined &&
+                        `${counted(one.holders, 'incident')} ${one.holders === 1 ? 'holds' : 'hold'} it${one.silent ? '; the machine is silent' : ''}`}
                       {one.why === null &&
                         (one.actions?.length ?? 0) > 1 &&
                         `also ${one.actions!.filter((name) => name !== action).join(', ')}`}
@@ -236,7 +259,7 @@ export const ByLabelDialog = ({ onClose }: { readonly onClose: () => void }) => 
               class="grave"
               disabled={isUnderWay || obstacle !== undefined || !isConfirmed || reason.trim() === ''}
             >
-              {`Contain ${counted(preview.count, 'machine')}`}
+              {`${VERBS[kind]} ${counted(preview.count, 'machine')}`}
             </button>
           )}
         </DialogFoot>
@@ -246,7 +269,7 @@ export const ByLabelDialog = ({ onClose }: { readonly onClose: () => void }) => 
 };
 
 /** What became of an act, machine by machine, read again until no machine is waited for. */
-export const ActDialog = ({ act, onClose }: { readonly act: string; readonly onClose: () => void }) => {
+export const ActDialog = ({ kind = 'contain', act, onClose }: ByLabelProps & { readonly act: string }) => {
   const [known, setKnown] = useState<LabelAct>();
   const [fault, setFault] = useState<string>();
   useEffect(() => {
@@ -255,7 +278,7 @@ export const ActDialog = ({ act, onClose }: { readonly act: string; readonly onC
     const follow = async (): Promise<void> => {
       let isOver = false;
       try {
-        const { body } = await read<LabelAct>(`${PATH}/${encodeURIComponent(act)}`, ends.signal);
+        const { body } = await read<LabelAct>(`${PATHS[kind]}/${encodeURIComponent(act)}`, ends.signal);
         setKnown(body);
         setFault(undefined);
         isOver = body.pending === 0;
@@ -272,7 +295,7 @@ export const ActDialog = ({ act, onClose }: { readonly act: string; readonly onC
     };
   }, [act]);
   return (
-    <Dialog title="Contain by label" about={<code>{act}</code>} onClose={onClose}>
+    <Dialog title={TITLES[kind]} about={<code>{act}</code>} onClose={onClose}>
       <div>
         <DialogBody>
           {fault !== undefined && (
@@ -307,7 +330,7 @@ export const ActDialog = ({ act, onClose }: { readonly act: string; readonly onC
                 {(known.machines ?? []).map((one) => (
                   <li key={one.machine}>
                     <CommandFate status={one.status} />
-                    {one.incident === null ? (
+                    {one.incident === null || one.incident === undefined ? (
                       <VerbatimLine text={one.machine} />
                     ) : (
                       <a
@@ -323,7 +346,8 @@ export const ActDialog = ({ act, onClose }: { readonly act: string; readonly onC
                     )}
                     <span class="small muted">
                       {one.reason !== null && <Verbatim text={one.reason} longest={200} />}
-                      {one.reason === null && one.in_force && 'in force'}
+                      {one.reason === null &&
+                        (one.in_force ? 'in force' : kind === 'release' && one.status === 'done' && 'released')}
                     </span>
                   </li>
                 ))}

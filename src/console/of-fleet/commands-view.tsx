@@ -10,7 +10,7 @@ import { Ago } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 import { fragmentOf } from '../route.ts';
 import { BulkActDialog } from './bulk-act-dialog.tsx';
-import { ActDialog, type LabelAct } from './by-label-dialog.tsx';
+import { ActDialog, type LabelAct, type LabelKind } from './by-label-dialog.tsx';
 import { CommandFate } from './command-fate.tsx';
 import { Cell, Columns, FleetPage } from './fleet-page.tsx';
 
@@ -25,6 +25,11 @@ const acts = new LiveResource<readonly LabelAct[]>(
   2 * SECOND,
 );
 
+const releases = new LiveResource<readonly LabelAct[]>(
+  () => '/api/v1/containment/by-label/release/acts',
+  () => true,
+  2 * SECOND,
+);
 const bulkActs = new LiveResource<readonly FleetBulkAct[]>(
   () => '/api/v1/incidents/bulk',
   () => true,
@@ -111,8 +116,13 @@ const CommandRow = ({ one }: { readonly one: FleetCommand }) => {
 
 /** What was asked of all machines with a label. */
 const ActsByLabel = () => {
-  const known = useLiveResource(acts) ?? [];
-  const [open, setOpen] = useState<string>();
+  const contained = useLiveResource(acts) ?? [];
+  const released = useLiveResource(releases) ?? [];
+  const [open, setOpen] = useState<{ readonly kind: LabelKind; readonly act: string }>();
+  const known = [
+    ...contained.map((one) => ({ ...one, kind: 'contain' as const })),
+    ...released.map((one) => ({ ...one, kind: 'release' as const })),
+  ].toSorted((one, other) => (one.at < other.at ? 1 : -1));
   if (known.length === 0) return null;
   return (
     <section class="card" aria-label="By label">
@@ -122,7 +132,8 @@ const ActsByLabel = () => {
       <ul class="acts-by-label">
         {known.map((one) => (
           <li key={one.act}>
-            <button type="button" class="link" onClick={() => setOpen(one.act)}>
+            <button type="button" class="link" onClick={() => setOpen(one)}>
+              {one.kind === 'release' && 'release of '}
               {one.action} on{' '}
               {Object.entries(one.labels)
                 .map(([name, value]) => `${name}=${value}`)
@@ -140,7 +151,7 @@ const ActsByLabel = () => {
           </li>
         ))}
       </ul>
-      {open !== undefined && <ActDialog act={open} onClose={() => setOpen(undefined)} />}
+      {open !== undefined && <ActDialog kind={open.kind} act={open.act} onClose={() => setOpen(undefined)} />}
     </section>
   );
 };

@@ -9,7 +9,7 @@ import { Machine } from '../parts/machine.tsx';
 import { Moment } from '../parts/time.tsx';
 import { PostureView } from '../posture/posture-view.tsx';
 import { fragmentOf, route } from '../route.ts';
-import { ByLabelDialog } from './by-label-dialog.tsx';
+import { ByLabelDialog, type LabelKind } from './by-label-dialog.tsx';
 import { Cell, Columns, FleetPage } from './fleet-page.tsx';
 import { fleetMachines, type FleetMachine, type InForce, inForce } from './live-fleet.ts';
 
@@ -28,7 +28,7 @@ export const InForceView = () => {
 };
 
 const Everywhere = () => {
-  const [isActing, setActing] = useState(false);
+  const [acting, setActing] = useState<LabelKind>();
   const machines = useLiveResource(fleetMachines) ?? [];
   return (
     <FleetPage
@@ -40,8 +40,11 @@ const Everywhere = () => {
       children={(all) => (
         <>
           <p>
-            <button type="button" onClick={() => setActing(true)}>
+            <button type="button" onClick={() => setActing('contain')}>
               Contain by label…
+            </button>{' '}
+            <button type="button" onClick={() => setActing('release')}>
+              Release by label…
             </button>
           </p>
           <section class="card rows in-force" aria-label="In force">
@@ -54,7 +57,7 @@ const Everywhere = () => {
                 ))}
             </ul>
           </section>
-          {isActing && <ByLabelDialog onClose={() => setActing(false)} />}
+          {acting !== undefined && <ByLabelDialog kind={acting} onClose={() => setActing(undefined)} />}
         </>
       )}
     />

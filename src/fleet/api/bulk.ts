@@ -361,7 +361,7 @@ async function previewSelection(
   const missing = resolves ? await missingOf(db, judged.refusing) : undefined;
   const principal = actorIn(ctx).name;
   const act = acts.nameOf(principal, keyIn(ctx, body.idempotency_key));
-  const preview: BulkPreview & { readonly machines: Readonly<Record<string, number>> } = {
+  const preview: BulkPreview = {
     matched: rows.length,
     complete: true,
     machines: sums(rows, ({ machine }) => machine),

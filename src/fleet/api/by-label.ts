@@ -31,14 +31,14 @@ const PREVIEW_REQUIRED = 'action parameter required';
 const LONGEST_REASON = 1024;
 const CONFIRM = 'confirm must be the number of machines';
 
-const areLabels = (value: unknown): boolean =>
+export const areLabels = (value: unknown): boolean =>
   typeof value === 'object' &&
   value !== null &&
   !Array.isArray(value) &&
   Object.keys(value).length > 0 &&
   Object.entries(value).flat().every(isLabel);
 
-const byLabelSchema = z.strictObject({
+export const byLabelSchema = z.strictObject({
   action: oneOf(REQUIRED, ENGAGED, 'invalid action'),
   labels: z.unknown().check(z.refine(areLabels, { error: ({ input }) => (input === undefined ? REQUIRED : LABELS) })),
   reason: filled(REQUIRED).check(
@@ -56,7 +56,7 @@ const byLabelSchema = z.strictObject({
   by: z.exactOptional(textOf('by', LONGEST_NAME)),
 });
 
-const previewSchema = z.strictObject({
+export const previewSchema = z.strictObject({
   action: z
     .array(oneOf(PREVIEW_REQUIRED, ENGAGED, 'invalid action'), PREVIEW_REQUIRED)
     .check(z.length(1, 'action may be given only once')),
@@ -171,7 +171,7 @@ export const byLabelRoutes = (
 ];
 
 /** @throws RecorderError `forbidden` for an action that the principal may not touch */
-function requireAction(ctx: Context, action: ContainmentAction): void {
+export function requireAction(ctx: Context, action: ContainmentAction): void {
   const { name, actions } = actorIn(ctx);
   if (actions === undefined || actions.includes(action)) return;
   const message = `forbidden: ${name} may act on ${actions.join(', ')}, and not on ${action}`;
@@ -179,7 +179,7 @@ function requireAction(ctx: Context, action: ContainmentAction): void {
 }
 
 /** @throws RecorderError `conflict` unless the number of machines was given, and still is that */
-function requireCount(confirm: number | undefined, count: number): void {
+export function requireCount(confirm: number | undefined, count: number): void {
   if (count === 0)
     throw new RecorderError('conflict', 'there is no machine on which this is possible', { fields: { count } });
   if (confirm === count) return;
@@ -202,7 +202,7 @@ function requireSame(confirmed: string | undefined, found: readonly Candidate[],
   throw new RecorderError('conflict', message, { fields: { code: 'confirmation_required', count, machines_digest } });
 }
 
-const areSame = (one: Readonly<Record<string, string>>, other: Readonly<Record<string, string>>): boolean =>
+export const areSame = (one: Readonly<Record<string, string>>, other: Readonly<Record<string, string>>): boolean =>
   Object.keys(one).length === Object.keys(other).length && isWithin(one, other);
 
 const shownPreview = (

@@ -8,6 +8,7 @@ import type { FleetAlarms } from '../alarms.ts';
 import type { FleetCommands } from '../commands.ts';
 import type { FleetDatabase } from '../database.ts';
 import type { LabelActs } from '../label-acts.ts';
+import type { ReleaseActs } from '../release-acts.ts';
 
 export interface FleetDependencies {
   readonly db: FleetDatabase;
@@ -28,6 +29,7 @@ export interface FleetDependencies {
   /** The alarms, commands and acts of the fleet; made where they are not given. */
   readonly alarms?: FleetAlarms;
   readonly acts?: LabelActs;
+  readonly releases?: ReleaseActs;
   readonly commands?: FleetCommands;
   /** With so many incidents or fewer a list gathers them; of more it looks at some. For tests. */
   readonly few?: number;

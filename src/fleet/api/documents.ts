@@ -30,10 +30,10 @@ export async function contextsOf<Key extends IncidentKey>(
 ): Promise<readonly (Key & { readonly context: string })[]> {
   if (keys.length === 0) return [];
   const { rows } = await sql<{ place: number; context: string }>`
-    SELECT k.place, i.context FROM unnest(
+    SELECT k.place, d.context FROM unnest(
       ${keys.map(({ machine }) => machine)}::text[], ${keys.map(({ log }) => log)}::text[],
       ${keys.map(({ id }) => id)}::text[]) WITH ORDINALITY AS k (machine, log, id, place)
-    JOIN incidents i ON i.machine = k.machine AND i.log = k.log AND i.id = k.id
+    JOIN documents d ON d.machine = k.machine AND d.log = k.log AND d.id = k.id
     ORDER BY k.place`.execute(db);
   return rows.map(({ place, context }) => ({ ...keys[place - 1]!, context }));
 }

@@ -27,13 +27,17 @@ import {
 } from './list-filter.ts';
 import { behind, both, branchesOf, fixedGroups, isAll, keyIn, keyOf, partsOf, wholeOrder } from './list-order.ts';
 import { narrowTsqueryOf } from './search-query.ts';
-import type { Silencing } from './silencing.ts';
+import type { SilencedColumns, Silencing } from './silencing.ts';
 
 /** With so many incidents or fewer they are gathered. */
 const FEW = 10_000;
+/** Those that words find are read one by one, and more of them take longer than to look at the first of the list. */
+const FEW_FOUND = 3000;
 /** What is common is known for so many milliseconds, of so many filters. */
 const COMMON_FOR = 60 * SECOND;
 const MOST_KNOWN = 1000;
+/** A page ends at a size in bytes, and seldom has more incidents than this. */
+const USUAL_PAGE = 400;
 /** A page that has looked at as many as one query does ends where it is after so many milliseconds. */
 const WALK_WITHIN = 20;
 /** How many are looked at in one query, and for one page. */
@@ -41,10 +45,7 @@ const LOOKED_AT_ONCE = 4000;
 const MOST_LOOKED_AT = 20_000;
 
 /** An incident of a page, without its document. */
-export interface ListedIncident {
-  readonly machine: string;
-  readonly log: string;
-  readonly id: string;
+export interface ListedIncident extends SilencedColumns {
   readonly number: number;
   readonly created_at: Date;
   /** What the list is ordered by. */
@@ -106,16 +107,17 @@ export class FleetList {
     return undefined;
   }
 
-  async #isRare({ counted }: Narrow): Promise<boolean> {
+  async #isRare({ counted, most = Infinity }: Narrow): Promise<boolean> {
+    const few = Math.min(this.#few, most);
     const query = sql<{ count: number }>`
-      SELECT count(*) AS count FROM (SELECT 1 FROM ${counted} LIMIT ${sql.lit(this.#few + 1)}) AS few`;
+      SELECT count(*) AS count FROM (SELECT 1 FROM ${counted} LIMIT ${sql.lit(few + 1)}) AS few`;
     const { sql: text, parameters } = query.compile(this.#db);
     const key = JSON.stringify([text, parameters]);
     const now = performance.now();
     // What was common a moment ago is. What was rare may be common now, and would cost more than to count it.
     if ((this.#common.get(key) ?? 0) > now) return false;
     const { rows } = await query.execute(this.#db);
-    if (Number(rows[0]?.count) <= this.#few) return true;
+    if (Number(rows[0]?.count) <= few) return true;
     if (this.#common.size >= MOST_KNOWN) this.#common.clear();
     this.#common.set(key, now + COMMON_FOR);
     return false;
@@ -143,7 +145,8 @@ export class FleetList {
           i.bytes
         FROM ${narrow.rows} WHERE ${allOf(conditions)}
       )
-      SELECT i.machine, i.log, i.id, i.number, i.created_at, ${keyOf(key)} AS key, i.bytes, true AS admitted, 0 AS looked
+      SELECT i.machine, i.log, i.id, i.number, i.created_at, i.class, i.source, i.rank, ${keyOf(key)} AS key, i.bytes,
+        true AS admitted, 0 AS looked
       FROM i ORDER BY ${wholeOrder(sort, byNumber)}
       LIMIT ${silencing?.isByWords === true ? FEW + 1 : limit + 1}`.execute(this.#db);
     const kept = silencing === undefined ? rows : await silencing.kept(rows, limit + 1);
@@ -163,14 +166,16 @@ export class FleetList {
     const filters = [...onOthers(query), ...(silencing?.conditions ?? [])];
     const isFiltered = filters.length > 0 || silencing?.isByWords === true;
     const until = performance.now() + WALK_WITHIN;
-    let looked = 0;
+    let [looked, counted, bytes] = [0, 0, 0];
     let last: ListedIncident | undefined;
     for await (const rows of this.#slices(query, filters, isFiltered)) {
       const some = rows.filter((row) => row.admitted);
       admitted.push(...(silencing === undefined ? some : await silencing.kept(some, limit + 1 - admitted.length)));
       looked += rows[0]?.looked ?? 0;
       last = rows.at(-1) ?? last;
-      if (admitted.length > limit) break;
+      bytes += admitted.slice(counted).reduce((sum, one) => sum + one.bytes, 0);
+      counted = admitted.length;
+      if (admitted.length > limit || bytes > MAX_PAGE_BYTES) break;
       const isEnough = looked >= this.#most || (looked >= LOOKED_AT_ONCE && performance.now() > until);
       if (isEnough && last !== undefined) {
         return { incidents: admitted, next: { ...placeOf(last, query, undefined), isHidden: true } };
@@ -181,7 +186,8 @@ export class FleetList {
 
   /** What lies behind the place of a query in the order of its list, a slice after the other. */
   async *#slices(query: Query, filters: readonly Condition[], isFiltered: boolean): AsyncGenerator<ListedIncident[]> {
-    let size = Math.min(LOOKED_AT_ONCE, isFiltered ? 2 * query.limit + 1 : query.limit + 1);
+    const wanted = Math.min(query.limit, USUAL_PAGE);
+    let size = Math.min(LOOKED_AT_ONCE, isFiltered ? 2 * wanted + 1 : wanted + 1);
     for (const walk of walksOf(query)) {
       let { after } = walk;
       for (;;) {
@@ -232,6 +238,8 @@ const MOST_GATHERED = 64;
 interface Narrow {
   /** Where they are counted, with their condition. */
   readonly counted: RawBuilder<unknown>;
+  /** With how many of them they are few; each is looked up by itself. */
+  readonly most?: number;
   /** Where they are read, as rows `i`, and their condition where these are more. */
   readonly rows: RawBuilder<unknown>;
   readonly condition?: Condition;
@@ -246,6 +254,7 @@ const onColumns = (condition: Condition): Narrow => ({
 const onWords = (search: string): Narrow => ({
   counted: sql`words w WHERE w.search @@ ${search}::tsquery`,
   rows: foundBy(search),
+  most: FEW_FOUND,
 });
 
 /** What may leave few incidents, that which an index answers fastest first. */
@@ -379,10 +388,15 @@ function walksOfNames(query: Query, key: 'source' | 'assignee', isFalling: boole
         SELECT ${column} AS name FROM incidents i WHERE i.current AND ${column} IS NOT NULL ${behindOf}
         ORDER BY ${column} ${order} LIMIT 1`;
       const first = from === undefined ? sql`(${next(sql``)})` : sql`SELECT ${from}::text COLLATE "C" AS name`;
-      const tail = (name: RawBuilder<unknown>) =>
+      // The name of the place goes on behind it, the others begin: each is a part of the index.
+      const part = (condition: Condition) => sql`(
+            SELECT ${LISTED} FROM incidents i WHERE i.current AND ${column} = names.name AND ${condition}
+            ORDER BY i.created_at DESC, i.machine DESC, i.id DESC LIMIT ${size})`;
+      const parts =
         place === undefined
-          ? sql``
-          : sql`AND (${name} <> ${place.key} OR (i.created_at, i.machine, i.id) < (${time(place.at)}, ${place.machine}, ${place.id}))`;
+          ? part(sql`true`)
+          : sql`${part(sql`names.name = ${place.key} AND ${tailBehind(place, false)}`)}
+            UNION ALL ${part(sql`names.name <> ${place.key}`)}`;
       return sql<ListedIncident>`
         WITH RECURSIVE names AS (
           ${first}
@@ -393,12 +407,8 @@ function walksOfNames(query: Query, key: 'source' | 'assignee', isFalling: boole
           SELECT *, row_number() OVER (ORDER BY key COLLATE "C" ${order}, created_at DESC, machine DESC, id DESC) AS place,
             count(*) OVER () AS looked
           FROM (
-          SELECT i.machine, i.log, i.id, i.number, i.created_at, i.bytes, ${column} AS key, ${allOf(filters(others))} AS admitted
-          FROM names CROSS JOIN LATERAL (
-            SELECT ${LISTED} FROM incidents i
-            WHERE i.current AND ${column} = names.name ${tail(sql`names.name`)}
-            ORDER BY i.created_at DESC, i.machine DESC, i.id DESC LIMIT ${size}
-          ) AS i
+          SELECT i.machine, i.log, i.id, i.number, i.created_at, i.class, i.source, i.rank, i.bytes, ${column} AS key, ${allOf(filters(others))} AS admitted
+          FROM names CROSS JOIN LATERAL (${parts}) AS i
           LIMIT ${size}
           ) AS i
         ) AS slice WHERE admitted OR place = looked ORDER BY place`;
@@ -436,7 +446,8 @@ function sliceOf(
 ): RawBuilder<ListedIncident> {
   return sql<ListedIncident>`
     SELECT * FROM (
-      SELECT i.machine, i.log, i.id, i.number, i.created_at, ${key} AS key, i.bytes, ${allOf(filters)} AS admitted,
+      SELECT i.machine, i.log, i.id, i.number, i.created_at, i.class, i.source, i.rank, ${key} AS key,
+        i.bytes, ${allOf(filters)} AS admitted,
         row_number() OVER (ORDER BY ${order}) AS place, count(*) OVER () AS looked
       FROM (SELECT * FROM (${rows}) AS u ORDER BY ${order} LIMIT ${size}) AS i
     ) AS slice WHERE admitted OR place = looked ORDER BY place`;

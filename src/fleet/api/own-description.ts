@@ -337,6 +337,32 @@ export const OWN_SCHEMAS: Readonly<Record<string, Schema>> = {
       }),
     ),
   }),
+  FleetReleaseByLabel: object({
+    action: words(ACTIONS),
+    labels,
+    count: said(count, 'On how many machines it is possible: what has to be sent as `confirm`.'),
+    incidents: said(count, 'How many incidents hold it there.'),
+    machines_digest: text,
+    machines: listOf(
+      object({
+        machine: text,
+        name: text,
+        labels,
+        possible: flag,
+        why: orNull(text),
+        in_force: flag,
+        silent: flag,
+        holders: count,
+      }),
+    ),
+  }),
+  FleetReleaseAct: object(act),
+  FleetReleaseActWhole: object({
+    ...act,
+    machines: listOf(
+      object({ machine: text, status, reason: orNull(text), incidents: count, done: count, in_force: flag }),
+    ),
+  }),
   FleetAct: object(act),
   FleetActWhole: object({
     ...act,
@@ -554,6 +580,55 @@ export const OWN_PATHS: Readonly<Record<string, Readonly<Record<string, object>>
       },
     )['/api/v1/containment/by-label'],
   },
+  '/api/v1/containment/by-label/release': {
+    ...get(
+      '/api/v1/containment/by-label/release',
+      'previewReleaseByLabel',
+      'Who holds an action on the machines with some labels',
+      ['action', 'site'],
+      ref('FleetReleaseByLabel'),
+    )['/api/v1/containment/by-label/release'],
+    ...post(
+      '/api/v1/containment/by-label/release',
+      {
+        operationId: 'releaseByLabel',
+        summary: 'Release an action early on all machines with some labels, for all that hold it',
+      },
+      object(
+        {
+          action: words(ACTIONS),
+          labels,
+          reason: text,
+          confirm: said(count, 'The number of machines, as the preview says it.'),
+          machines_digest: said(text, 'As the preview says it: then no other incidents are meant.'),
+          dry_run: flag,
+          expires_in: count,
+          idempotency_key: text,
+          by: text,
+        },
+        ['confirm', 'machines_digest', 'dry_run', 'expires_in', 'idempotency_key', 'by'],
+      ),
+      {
+        200: answer('With `dry_run`: what it would do.', ref('FleetReleaseByLabel')),
+        202: answer('It has begun.', ref('FleetReleaseActWhole')),
+        409: { description: '`confirm` is missing or is not the number of machines, which `count` says.' },
+      },
+    )['/api/v1/containment/by-label/release'],
+  },
+  ...get(
+    '/api/v1/containment/by-label/release/acts',
+    'listReleaseActs',
+    'The releases by label',
+    [...MACHINES, ...PAGES],
+    listOf(ref('FleetReleaseAct')),
+  ),
+  ...get(
+    '/api/v1/containment/by-label/release/{act}',
+    'getReleaseAct',
+    'How far a release by label is, machine by machine',
+    MACHINES,
+    ref('FleetReleaseActWhole'),
+  ),
   ...get(
     '/api/v1/containment/by-label/{act}',
     'getAct',

@@ -4,6 +4,7 @@ import { admission } from '../../api/middleware/admission.ts';
 import { FleetAlarms } from '../alarms.ts';
 import { FleetCommands } from '../commands.ts';
 import { LabelActs } from '../label-acts.ts';
+import { ReleaseActs } from '../release-acts.ts';
 import { bulkRoutes } from './bulk.ts';
 import { byLabelRoutes } from './by-label.ts';
 import { campaignRoutes } from './campaigns.ts';
@@ -17,8 +18,10 @@ import { groupRoutes } from './groups.ts';
 import { identityRoutes } from './identity.ts';
 import { incidentRoutes } from './incidents.ts';
 import { KeptSums } from './kept-sums.ts';
+import { machinesAloneRoutes } from './machines-alone.ts';
 import { postureRoutes } from './posture.ts';
 import { recoveryRoutes } from './recoveries.ts';
+import { releaseByLabelRoutes } from './release-by-label.ts';
 import { releasePreviewRoutes } from './release-preview.ts';
 import { serviceRoutes } from './service.ts';
 import { silenceRoutes } from './silences.ts';
@@ -39,6 +42,7 @@ export const readRoutes = (dependencies: FleetDependencies): readonly ApiRoute[]
   const alarms = dependencies.alarms ?? new FleetAlarms(dependencies);
   const commands = dependencies.commands ?? new FleetCommands(dependencies);
   const acts = dependencies.acts ?? new LabelActs({ ...dependencies, commands });
+  const releases = dependencies.releases ?? new ReleaseActs({ ...dependencies, commands });
   const own = [
     ...machineListRoutes(dependencies, alarms),
     ...fleetIncidentRoutes(dependencies, alarms, admissions),
@@ -46,6 +50,8 @@ export const readRoutes = (dependencies: FleetDependencies): readonly ApiRoute[]
     ...actingRoutes(dependencies, commands, admissions),
     ...commandListRoutes(dependencies, commands),
     ...bulkRoutes(dependencies, commands, admissions),
+    // Before the others by label: release is no act.
+    ...releaseByLabelRoutes(dependencies, releases, admissions),
     ...byLabelRoutes(dependencies, acts, admissions),
   ];
   const reads = [
@@ -61,8 +67,10 @@ export const readRoutes = (dependencies: FleetDependencies): readonly ApiRoute[]
     ...machineLogRoutes(dependencies),
     ...silenceRoutes(dependencies),
     ...identityRoutes(dependencies),
+    ...machinesAloneRoutes(dependencies),
   ];
-  const paths = reads.map(({ path }) => path);
+  const alone = new Set(machinesAloneRoutes(dependencies).map(({ path }) => path));
+  const paths = reads.map(({ path }) => path).filter((path) => !alone.has(path));
   // The fleet's own first: by-label is no action.
   return [...own, ...reads, ...serviceRoutes(dependencies, streams, paths)];
 };

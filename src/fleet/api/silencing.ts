@@ -3,17 +3,25 @@
  * active are compared with the incidents of their machines one by one, by the recorder's own rule.
  */
 import { sql } from 'kysely';
+import { type IncidentClass, SEVERITIES } from '../../../machines/vocabulary.ts';
 import type { Incident } from '../../domain/incident.ts';
 import { silenceState } from '../../domain/silence.ts';
 import type { SilenceOnRecord } from '../../domain/silence-terms.ts';
 import type { AttentionFilter } from '../../query/list-query.ts';
-import { silencesMatching } from '../../query/silence-match.ts';
+import { admits, silencesMatching } from '../../query/silence-match.ts';
 import type { FleetDatabase } from '../database.ts';
 import { documentsOf, type IncidentKey } from './documents.ts';
 import { anyText, type Condition } from './list-filter.ts';
 
 /** How many incidents are compared in one go. */
 const COMPARED_AT_ONCE = 256;
+
+/** What of an incident silences look at first. */
+export interface SilencedColumns extends IncidentKey {
+  readonly class: string;
+  readonly source: string;
+  readonly rank: number;
+}
 
 export interface MachineSilence {
   readonly machine: string;
@@ -76,23 +84,31 @@ export class Silencing {
   }
 
   /** The first `most` of some incidents that silences do not leave out, in their order. */
-  async kept<Row extends IncidentKey>(rows: readonly Row[], most: number): Promise<readonly Row[]> {
+  async kept<Row extends SilencedColumns>(rows: readonly Row[], most: number): Promise<readonly Row[]> {
     if (!this.isByWords) return this.#silenced ? [] : rows.slice(0, most);
     const kept: Row[] = [];
     for (let at = 0; at < rows.length && kept.length < most; at += COMPARED_AT_ONCE) {
       const some = rows.slice(at, at + COMPARED_AT_ONCE);
-      const compared = await documentsOf(
-        this.#db,
-        some.filter(({ machine }) => this.#active.has(machine)),
-      );
-      const matched = new Set(
-        compared
-          .filter(({ machine, document }) => this.isSilenced(machine, JSON.parse(document) as Incident))
-          .map(keyOf),
-      );
+      const matched = new Set<string>();
+      const doubtful: Row[] = [];
+      for (const row of some) {
+        const silences = this.#matchingColumns(row);
+        if (silences.some(({ q }) => q === undefined)) matched.add(keyOf(row));
+        else if (silences.length > 0) doubtful.push(row);
+      }
+      for (const { document, ...row } of await documentsOf<IncidentKey>(this.#db, doubtful)) {
+        if (this.isSilenced(row.machine, JSON.parse(document) as Incident)) matched.add(keyOf(row));
+      }
       kept.push(...some.filter((row) => matched.has(keyOf(row)) === this.#silenced));
     }
     return kept.slice(0, most);
+  }
+
+  /** The active silences of its machine that match an incident, apart from words: for these its text is read. */
+  #matchingColumns({ machine, class: ofClass, source, rank }: SilencedColumns): readonly SilenceOnRecord[] {
+    const silences = this.#active.get(machine) ?? [];
+    const columns = { class: ofClass as IncidentClass, source, severity: SEVERITIES[rank]! };
+    return silences.filter((silence) => admits(silence, columns));
   }
 
   /** Whether an active silence of its machine matches an incident. */

@@ -170,16 +170,51 @@ async function comparisonIn(
   return comparisonOf(range, by, now, { counted, timed, archived: [] });
 }
 
+/** How many were created in each hour of a range, which may begin at any time: by minutes, and one by one where two meet. */
+async function countedByHour(db: FleetDatabase, { since, until }: TimeRange) {
+  const hourOf = (at: RawBuilder<unknown>) => sql`((${at} - ${since}::bigint) / ${sql.lit(HOUR)})`;
+  const minutes = (hour: RawBuilder<unknown>) => sql`
+    SELECT to_timestamp(${hour} * 3600) AS begun, to_timestamp((${hour} + 1) * 3600) AS ended`;
+  const [first, last] = [Math.floor(since / MINUTE), Math.floor(until / MINUTE)];
+  const { rows } = await sql<{ value: number; count: number }>`
+    WITH changed AS MATERIALIZED (
+      SELECT DISTINCT hour FROM marks
+      WHERE what = 'created' AND hour >= ${Math.floor(since / HOUR)}::bigint AND hour <= ${Math.floor(until / HOUR)}::bigint
+    ), met AS MATERIALIZED (
+      SELECT ${first}::bigint + 60 * n AS minute FROM generate_series(0, ${Math.floor((last - first) / 60)}::bigint) AS n
+      UNION SELECT ${last}::bigint
+    ), counts AS (
+      SELECT ${hourOf(sql`m.minute * ${sql.lit(MINUTE)}`)} AS value, m.count FROM minute_sums m
+      WHERE m.machine = '' AND m.minute >= ${first}::bigint AND m.minute < ${last}::bigint
+        AND m.minute NOT IN (SELECT minute FROM met) AND m.minute / 60 NOT IN (SELECT hour FROM changed)
+      UNION ALL
+      SELECT ${hourOf(sql`(extract(epoch FROM i.created_at) * 1000)::bigint`)}, 1 FROM ${createdIn(sql`
+        SELECT to_timestamp(minute * 60) AS begun, to_timestamp((minute + 1) * 60) AS ended FROM met
+        WHERE minute / 60 NOT IN (SELECT hour FROM changed)
+        UNION ALL ${minutes(sql`hour`)} FROM changed`)}
+      WHERE i.created_at >= ${time(since)} AND i.created_at < ${time(until)}
+    )
+    SELECT value, sum(count)::bigint AS count FROM counts GROUP BY value`.execute(db);
+  return rows;
+}
+
 async function countedIn(db: FleetDatabase, machines: Machines, range: TimeRange, by: ComparedBy): Promise<Counted> {
   const keys = {
     class: sql`class`,
     source: sql`source`,
     severity: sql`rank`,
-    hour: sql`floor((extract(epoch FROM created_at) * 1000 - ${range.since}::bigint) / ${HOUR}::bigint)::bigint`,
+    hour: sql`floor((extract(epoch FROM i.created_at) * 1000 - ${range.since}::bigint) / ${HOUR}::bigint)::bigint`,
   };
-  // The hours of a range that begins at any minute are no hours of the clock.
+  if (machines === undefined && by === 'hour') {
+    const [hours, all] = await Promise.all([countedByHour(db, range), countedOfAll(db, range, sql`''`)]);
+    const counted = nothingCounted();
+    for (const row of all.rows) addCounted(counted, by, row);
+    counted.groups.clear();
+    for (const { value, count } of hours) counted.groups.set(String(value), count);
+    return counted;
+  }
   const { rows } =
-    machines === undefined && by !== 'hour'
+    machines === undefined
       ? await countedOfAll(db, range, keys[by])
       : await sql<Record<string, unknown>>`
           SELECT ${keys[by]} AS value, ${countsOfIncidents}
@@ -235,6 +270,9 @@ function countedOfAll(db: FleetDatabase, { since, until }: TimeRange, value: Raw
     SELECT value, ${sumOfCounts} FROM parts GROUP BY value`.execute(db);
 }
 
+/** How many incidents a sample has, nearly. */
+const SAMPLED = 5000;
+
 /**
  * How long incidents of a range took. Of many, some of 1,024 parts of them are a sample. The times of all come as one text:
  * so many rows would take longer to read than to find.
@@ -243,7 +281,7 @@ async function timedIn(db: FleetDatabase, machines: Machines, range: TimeRange, 
   const taken: Record<Step, number[]> = { contain: [], acknowledge: [], resolve: [] };
   if (incidents === 0) return { taken, count: 0, isSample: false };
   const isSample = incidents > MOST_TIMED;
-  const parts = Math.max(1, Math.floor((SAMPLE_PARTS * MOST_TIMED) / incidents));
+  const parts = Math.max(1, Math.floor((SAMPLE_PARTS * SAMPLED) / incidents));
   const rows = sql`
     SELECT i.created_at, i.confirmed_at, i.acknowledged_at, i.resolved_at FROM incidents i
     WHERE i.current AND i.drill = 0 AND ${allOf(onCreation(range))}
@@ -253,7 +291,7 @@ async function timedIn(db: FleetDatabase, machines: Machines, range: TimeRange, 
         ${rows} AND ${sql.raw(SAMPLE_PART)} = part OFFSET 0) AS i`
     : sql`(${rows}) AS i`;
   const took = (ended: string) =>
-    sql`string_agg(((extract(epoch FROM ${sql.ref(ended)} - i.created_at)) * 1000)::bigint::text, ',')`;
+    sql`string_agg((date_part('epoch', ${sql.ref(ended)} - i.created_at) * 1000)::bigint::text, ',')`;
   const { rows: all } = await sql<{ count: number; contain: string; acknowledge: string; resolve: string }>`
     SELECT count(*) AS count, ${took('i.confirmed_at')} AS contain, ${took('i.acknowledged_at')} AS acknowledge,
       ${took('i.resolved_at')} AS resolve

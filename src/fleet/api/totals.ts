@@ -3,10 +3,9 @@ import { sql } from 'kysely';
 import type { IncidentClass, Severity, State } from '../../../machines/vocabulary.ts';
 import type { Kind } from '../../query/statistics.ts';
 import type { FleetDatabase } from '../database.ts';
-import type { IncidentKey } from './documents.ts';
 import { type KeptSums, keyOfMachines } from './kept-sums.ts';
 import { anyText } from './list-filter.ts';
-import { Silencing } from './silencing.ts';
+import { type SilencedColumns, Silencing } from './silencing.ts';
 
 export interface CountedKind extends Kind {
   readonly isDrill: boolean;
@@ -73,8 +72,8 @@ async function attended(db: FleetDatabase, machines: readonly string[] | undefin
 async function silenced(db: FleetDatabase, machines: readonly string[] | undefined, at: number): Promise<number> {
   const silencing = await Silencing.read(db, { silenced: true, at }, machines);
   if (!silencing.isByWords) return 0;
-  const { rows } = await sql<IncidentKey>`
-    SELECT i.machine, i.log, i.id FROM incidents i
+  const { rows } = await sql<SilencedColumns>`
+    SELECT i.machine, i.log, i.id, i.class, i.source, i.rank FROM incidents i
     WHERE i.current AND i.attention AND ${silencing.conditions[0]} ${ofMachines(machines)}
     LIMIT ${sql.lit(MOST_COMPARED)}`.execute(db);
   return (await silencing.kept(rows, MOST_COMPARED)).length;

@@ -21,7 +21,7 @@ const LONGEST = 10 * SECOND;
 export const DAY_OF_HOURS = 24;
 
 /** The name of the row of `meta` that a process has while it makes sums. */
-export const SUMS = 'sums';
+const SUMS = 'sums';
 
 export class Sums {
   readonly #db: FleetDatabase;
@@ -80,6 +80,14 @@ async function makeCreated(tx: Tx, hours: readonly number[]): Promise<void> {
     INSERT INTO created_sums (machine, length, beginning, class, source, rank, ${COUNTED})
     SELECT '', 1, span.hour, i.class, i.source, i.rank, ${countsOfIncidents} FROM ${createdIn(spans)}
     GROUP BY span.hour, i.class, i.source, i.rank`.execute(tx);
+  await sql`
+    DELETE FROM minute_sums m USING unnest(${[...hours]}::bigint[]) AS h (hour)
+    WHERE m.machine = '' AND m.minute >= h.hour * 60 AND m.minute < (h.hour + 1) * 60`.execute(tx);
+  await sql`
+    INSERT INTO minute_sums (machine, minute, count)
+    SELECT '', floor(extract(epoch FROM i.created_at) / 60)::bigint, count(*) FROM ${createdIn(spans)} GROUP BY 2`.execute(
+    tx,
+  );
   const days = [...new Set(hours.map((hour) => Math.floor(hour / DAY_OF_HOURS) * DAY_OF_HOURS))];
   await sql`
     DELETE FROM created_sums WHERE machine = '' AND length = ${DAY_OF_HOURS} AND beginning = ${anyOf(days)}`.execute(

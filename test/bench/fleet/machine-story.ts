@@ -16,7 +16,7 @@ import { imagineReport } from '../imagined-report.ts';
 import { Random } from '../random.ts';
 
 /** How long the story lasts, in milliseconds. */
-export const DURATION = 30 * DAY;
+const DURATION = 30 * DAY;
 
 const EVIDENCE = { least: 200, most: 2048 };
 /** How many incidents people have in hand at a time, and how many of these stay. */

@@ -12,7 +12,7 @@ import { Ingest } from '../../../src/fleet/ingest/ingest.ts';
 import { newSigner } from '../../../src/signed-note.ts';
 import { MachineStory } from './machine-story.ts';
 
-export const INCIDENTS_OF_A_MACHINE = 1000;
+const INCIDENTS_OF_A_MACHINE = 1000;
 const MOST_ORIGINALS = 24;
 const KEY = Buffer.alloc(32, 7);
 const SITES = ['berlin', 'bern', 'graz', 'lund', 'lyon', 'oslo', 'porto', 'turin'];
@@ -147,7 +147,8 @@ async function copiedTables(db: FleetDatabase): Promise<Readonly<Record<string, 
     if (column === 'document') changes.document = 'replace(r.document, r.id, ID)';
     // A word of the machine's own, and one of the incident's own.
     if (column === 'search')
-      changes.search = `r.search || ('''on' || c.machine || ''':1A ''' || substr(md5(c.machine || r.id), 1, 10) || ''':3C')::tsvector`;
+      changes.search =
+        "r.search || array_to_tsvector(ARRAY['aon' || c.machine, 'c' || substr(md5(c.machine || r.id), 1, 10)])";
   }
   return tables;
 }

@@ -90,7 +90,7 @@ async function serverOf(db: FleetDatabase): Promise<number> {
 }
 
 const machinesIn = async (db: FleetDatabase): Promise<number> =>
-  Number((await sql<{ count: number }>`SELECT count(*) AS count FROM machines`.execute(db)).rows[0]!.count);
+  (await sql<{ count: number }>`SELECT count(*) AS count FROM machines`.execute(db)).rows[0]!.count;
 
 interface RunningFleet {
   readonly process: ChildProcess;

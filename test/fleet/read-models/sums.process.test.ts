@@ -40,7 +40,7 @@ onEachEngine('sums over all machines', (engine) => {
       [Math.floor(end / HOUR) * HOUR - 30 * HOUR, Math.floor(end / HOUR) * HOUR],
     ].map(([since, until]) => `since=${new Date(since!).toISOString()}&until=${new Date(until!).toISOString()}`);
     const compared = ranges.flatMap((range) =>
-      ['class', 'source', 'severity'].map((by) => `/api/v1/stats/compare?by=${by}&${range}`),
+      ['class', 'source', 'severity', 'hour'].map((by) => `/api/v1/stats/compare?by=${by}&${range}`),
     );
     return [...compared, '/api/v1/stats/hours?hours=168', '/api/v1/stats/hours?hours=5'];
   };

@@ -1,0 +1,194 @@
+/** Ends an action on all machines with some labels: previewed, counted, confirmed with the number of machines, and followed. */
+import type { Context } from 'koa';
+import * as z from 'zod/mini';
+import type { ContainmentAction, Role } from '../../../machines/vocabulary.ts';
+import type { Admission } from '../../api/middleware/admission.ts';
+import { missingRole } from '../../api/middleware/authentication.ts';
+import type { ApiRoute } from '../../api/middleware/routing.ts';
+import { nothingSchema } from '../../api/request/fields.ts';
+import { parseQuery } from '../../api/request/query.ts';
+import { readBody } from '../../api/request/read.ts';
+import { validate } from '../../api/request/validate.ts';
+import { respondJson } from '../../api/respond.ts';
+import { SECOND } from '../../clock.ts';
+import { RecorderError } from '../../errors.ts';
+import type { FleetPrincipal } from '../access.ts';
+import { digestOf, type ReleaseActRow, type ReleaseActs, type ReleaseCandidate } from '../release-acts.ts';
+import { actorIn } from './acting.ts';
+import { areLabels, areSame, byLabelSchema, previewSchema, requireAction, requireCount } from './by-label.ts';
+import { USUAL_EXPIRY } from './command-forms.ts';
+import { byIn, keyOf } from './commands.ts';
+import type { FleetDependencies } from './dependencies.ts';
+import { placeTime } from './fleet-incidents.ts';
+import { paged, pageOf, paging } from './paging.ts';
+import { readingIn } from './reading.ts';
+import { readNamed } from './scope.ts';
+
+const RELEASERS: readonly Role[] = ['operator', 'recovery'];
+const REQUIRED = 'action, labels and reason are required';
+const PREVIEW_REQUIRED = 'action parameter required';
+const PATH = '/api/v1/containment/by-label/release';
+
+const { class: _, ...fields } = byLabelSchema.shape;
+const releaseByLabelSchema = z.strictObject(fields);
+const { class: __, ...parameters } = previewSchema.shape;
+const releasePreviewSchema = z.strictObject(parameters);
+const actsSchema = z.strictObject(paging());
+
+export const releaseByLabelRoutes = (
+  dependencies: FleetDependencies,
+  acts: ReleaseActs,
+  { authenticated, command }: Pick<Admission, 'authenticated' | 'command'>,
+): readonly ApiRoute[] => [
+  {
+    method: 'GET',
+    path: PATH,
+    before: authenticated(...RELEASERS),
+    handle: async (ctx) => {
+      const { labels, machines, query } = readNamed(ctx.querystring);
+      const { action } = validate(releasePreviewSchema, parseQuery(query), 'parameter', PREVIEW_REQUIRED);
+      if (machines.length > 0) throw new RecorderError('invalid_request', 'machines are chosen by their labels here');
+      if (!areLabels(labels)) throw new RecorderError('invalid_request', 'a label is required, as site=berlin');
+      requireAction(ctx, action[0]!);
+      const found = await acts.preview(action[0]!, labels, actorIn(ctx).machines);
+      ctx.set('Cache-Control', 'no-store');
+      ctx.vary('Authorization');
+      respondJson(ctx, 200, JSON.stringify(shownPreview(action[0]!, labels, found)));
+    },
+  },
+  {
+    method: 'POST',
+    path: PATH,
+    before: command(...RELEASERS),
+    handle: async (ctx) => {
+      const given = readBody(ctx, releaseByLabelSchema, REQUIRED);
+      const { action, reason, confirm, expires_in: expiresIn = USUAL_EXPIRY, machines_digest: seen } = given;
+      const labels = given.labels as Readonly<Record<string, string>>;
+      requireAction(ctx, action);
+      const principal = actorIn(ctx);
+      const key = keyOf(ctx, given.idempotency_key);
+      const act = acts.nameOf(principal.name, key);
+      const known = key === undefined || given.dry_run === true ? undefined : await acts.find(act);
+      if (known === undefined) {
+        const found = await acts.preview(action, labels, principal.machines);
+        const preview = shownPreview(action, labels, found);
+        if (given.dry_run === true) return respondJson(ctx, 200, JSON.stringify(preview));
+        const chosen = found.filter(({ possible }) => possible);
+        requireCount(confirm, chosen.length);
+        requireSeen(seen, found, chosen.length);
+        const { by } = byIn(ctx, given.by === undefined ? {} : { by: given.by });
+        const machines = chosen.map(({ machine, holders }) => ({
+          machine,
+          incidents: holders.map(({ id, recovers }) => ({ id, role: roleFor(principal, recovers) })),
+        }));
+        const incidents = machines.reduce((sum, one) => sum + one.incidents.length, 0);
+        const detail = { act, action, labels, reason, principal: principal.name, by, good_for: expiresIn * SECOND };
+        await acts.begin({ ...detail, machines, incidents });
+      } else {
+        const { detail } = known;
+        const isSame =
+          detail.action === action &&
+          detail.reason === reason &&
+          detail.good_for === expiresIn * SECOND &&
+          areSame(detail.labels, labels);
+        if (!isSame) throw new RecorderError('idempotency_mismatch', 'this Idempotency-Key was used with another act');
+        ctx.set('Idempotent-Replayed', 'true');
+      }
+      ctx.set('Location', `${PATH}/${act}`);
+      const row = await acts.find(act);
+      if (row === undefined) throw new RecorderError('internal', 'an act that was stored is not there');
+      respondJson(ctx, 202, JSON.stringify(await shownAct(acts, row, undefined, true, true)));
+    },
+  },
+  {
+    method: 'GET',
+    path: `${PATH}/acts`,
+    handle: async (ctx) => {
+      const reading = await readingIn(dependencies, ctx, [...RELEASERS, 'auditor']);
+      const page = pageOf(validate(actsSchema, parseQuery(reading.query), 'parameter'), 2);
+      const [at, id] = page.after ?? [];
+      const before = at === undefined ? undefined : { at: placeTime(at), id: id! };
+      const rows = paged(ctx, page, await acts.list(page.limit + 1, before), (row) => [row.at.toISOString(), row.id]);
+      const shown: object[] = [];
+      for (const row of rows) {
+        const one = await shownAct(acts, row, reading.machines, reading.reader.words, false);
+        if (one !== undefined) shown.push(one);
+      }
+      respondJson(ctx, 200, JSON.stringify(shown));
+    },
+  },
+  {
+    method: 'GET',
+    path: `${PATH}/:act`,
+    handle: async (ctx) => {
+      const reading = await readingIn(dependencies, ctx, [...RELEASERS, 'auditor']);
+      validate(nothingSchema, parseQuery(reading.query), 'parameter');
+      const row = await acts.find(String(ctx.params.act));
+      const shown = row && (await shownAct(acts, row, reading.machines, reading.reader.words, true));
+      if (shown === undefined) throw new RecorderError('not_found', 'act not found');
+      respondJson(ctx, 200, JSON.stringify(shown));
+    },
+  },
+];
+
+/** What ends containment while a recovery is asked for is for those who see to it, first of all. */
+function roleFor(principal: FleetPrincipal, recovers: boolean): Role {
+  const roles = recovers ? RELEASERS.toReversed() : RELEASERS;
+  const role = roles.find((one) => principal.roles.includes(one));
+  if (role === undefined) throw missingRole(principal, roles);
+  return role;
+}
+
+/** @throws RecorderError `conflict` unless they are the machines and incidents that were shown, where the request says these */
+function requireSeen(confirmed: string | undefined, found: readonly ReleaseCandidate[], count: number): void {
+  const machines_digest = digestOf(found);
+  if (confirmed === undefined || confirmed === machines_digest) return;
+  const message = `others hold it than those that were shown: look again, and send confirm: ${count}`;
+  throw new RecorderError('conflict', message, { fields: { code: 'confirmation_required', count, machines_digest } });
+}
+
+function shownPreview(
+  action: ContainmentAction,
+  labels: Readonly<Record<string, string>>,
+  machines: readonly ReleaseCandidate[],
+): object {
+  const chosen = machines.filter(({ possible }) => possible);
+  return {
+    action,
+    labels,
+    count: chosen.length,
+    incidents: chosen.reduce((sum, { holders }) => sum + holders.length, 0),
+    machines_digest: digestOf(machines),
+    machines: machines.map(({ holders, ...one }) => ({ ...one, holders: holders.length })),
+  };
+}
+
+/** @returns undefined when its reader may see none of its machines */
+async function shownAct(
+  acts: ReleaseActs,
+  { id: act, at, detail }: ReleaseActRow,
+  seen: readonly string[] | undefined,
+  words: boolean,
+  isWhole: boolean,
+): Promise<object | undefined> {
+  const among = seen === undefined ? undefined : new Set(seen);
+  const machines = detail.machines.filter(({ machine }) => among?.has(machine) ?? true);
+  if (machines.length === 0) return undefined;
+  const progress = await acts.progressOf({ ...detail, machines });
+  const counted = (status: string): number => progress.filter((one) => one.status === status).length;
+  return {
+    act,
+    action: detail.action,
+    labels: detail.labels,
+    // What people and machines have written, as of commands.
+    reason: words ? detail.reason : null,
+    by: detail.by,
+    at: at.toISOString(),
+    count: machines.length,
+    pending: counted('pending'),
+    done: counted('done'),
+    refused: counted('refused'),
+    expired: counted('expired'),
+    ...(isWhole && { machines: words ? progress : progress.map((one) => ({ ...one, reason: null })) }),
+  };
+}

@@ -1,0 +1,262 @@
+/**
+ * The counterpart of an action by label: ends an action on all machines with some labels, for every incident that holds it.
+ *
+ * Each of these gets the command to release the action early; the incidents stay. The act is stored first, with its machines and
+ * incidents, and then the commands. Whoever sees that some are missing adds them: they have the same names at every process.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { sql } from 'kysely';
+import type { ContainmentAction, Role } from '../../machines/vocabulary.ts';
+import { MINUTE } from '../clock.ts';
+import { RELEASED_EARLY } from '../domain/posture.ts';
+import { RecorderError } from '../errors.ts';
+import { storable } from './acts.ts';
+import { COMMAND_COLUMNS, type CommandRow, type CommandStatus, type FleetCommands, reasonOf } from './commands.ts';
+import type { FleetDatabase } from './database.ts';
+
+/** How many machines one act may be about, and how many incidents. */
+const MOST_MACHINES = 10_000;
+const MOST_INCIDENTS = 10_000;
+/** How many commands are stored at a time. */
+const AT_ONCE = 4;
+/** How long after an act its missing commands are added, and from when on, in milliseconds. */
+const LATE = 5000;
+
+/** An incident that holds the action, and the role that its release takes there. */
+export interface Holder {
+  readonly id: string;
+  readonly recovers: boolean;
+}
+
+/** What would be done on a machine. */
+export interface ReleaseCandidate {
+  readonly machine: string;
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly possible: boolean;
+  /** Why it is not possible. */
+  readonly why: string | null;
+  readonly in_force: boolean;
+  readonly silent: boolean;
+  /** Those that hold it. */
+  readonly holders: readonly Holder[];
+}
+
+export interface ReleaseAct {
+  readonly act: string;
+  readonly action: ContainmentAction;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly reason: string;
+  readonly principal: string;
+  readonly by: string;
+  /** In milliseconds. */
+  readonly good_for: number;
+  /** How many, on all machines together. */
+  readonly incidents: number;
+  readonly machines: readonly {
+    readonly machine: string;
+    readonly incidents: readonly { readonly id: string; readonly role: Role }[];
+  }[];
+}
+
+export interface ReleaseActRow {
+  readonly id: string;
+  readonly at: Date;
+  readonly detail: ReleaseAct;
+}
+
+/** What came of an act on one machine. */
+export interface ReleaseProgress {
+  readonly machine: string;
+  /** `pending` while one of its incidents waits; else the worst of what came of them. */
+  readonly status: CommandStatus;
+  readonly reason: string | null;
+  readonly incidents: number;
+  readonly done: number;
+  readonly in_force: boolean;
+}
+
+const RELEASE = 'release_by_label';
+const WORST_FIRST: readonly CommandStatus[] = ['pending', 'refused', 'expired', 'done'];
+
+/** SHA-256 over the machines and those that hold the action there: whoever confirms it has seen these. */
+export function digestOf(candidates: readonly ReleaseCandidate[]): string {
+  const chosen = candidates.filter(({ possible }) => possible);
+  const seen = chosen.map(({ machine, holders }) => [machine, holders.map(({ id }) => id)]);
+  return createHash('sha256').update(JSON.stringify(seen)).digest('hex');
+}
+
+export class ReleaseActs {
+  readonly #db: FleetDatabase;
+  readonly #commands: FleetCommands;
+  readonly #silentAfter: number;
+
+  constructor(options: { readonly db: FleetDatabase; readonly commands: FleetCommands; readonly silentAfter: number }) {
+    this.#db = options.db;
+    this.#commands = options.commands;
+    this.#silentAfter = options.silentAfter;
+  }
+
+  /**
+   * What an act would do, machine by machine.
+   * @param bounds further labels that the machines must have: what the principal may see
+   * @throws RecorderError `limit_reached` for too many machines or incidents
+   */
+  async preview(
+    action: ContainmentAction,
+    labels: Readonly<Record<string, string>>,
+    bounds: 'any' | Readonly<Record<string, string>>,
+  ): Promise<readonly ReleaseCandidate[]> {
+    const ofLabels = sql`m.revoked_at IS NULL AND m.enrolled_at IS NOT NULL AND m.labels @> ${JSON.stringify(labels)}::jsonb
+      AND m.labels @> ${JSON.stringify(bounds === 'any' ? {} : bounds)}::jsonb`;
+    const { rows } = await sql<{
+      machine: string;
+      name: string | null;
+      labels: Readonly<Record<string, string>>;
+      log: string | null;
+      silent: boolean | null;
+      holders: number | null;
+    }>`
+      SELECT m.machine, m.name, m.labels, l.log, p.holders, coalesce(m.heard_at, m.enrolled_at)
+        < clock_timestamp() - ${this.#silentAfter}::float8 * interval '1 millisecond' AS silent
+      FROM machines m LEFT JOIN logs l ON l.machine = m.machine AND l.active
+        LEFT JOIN posture p ON p.machine = m.machine AND p.log = l.log AND p.action = ${action}
+      WHERE ${ofLabels} ORDER BY m.machine LIMIT ${sql.lit(MOST_MACHINES + 1)}`.execute(this.#db);
+    if (rows.length > MOST_MACHINES)
+      throw new RecorderError('limit_reached', `these are more than ${MOST_MACHINES} machines; name more labels`);
+    const held = await sql<{ machine: string; id: string; recovery: number }>`
+      SELECT d.machine, d.incident AS id, i.recovery
+      FROM machines m JOIN logs l ON l.machine = m.machine AND l.active
+        JOIN deliveries d ON d.machine = m.machine AND d.log = l.log
+        JOIN incidents i ON i.machine = d.machine AND i.log = d.log AND i.id = d.incident
+      WHERE ${ofLabels} AND d.action = ${action} AND d.directive = 'engage' AND d.status <> ${RELEASED_EARLY}
+        AND i.drill = 0
+      ORDER BY d.machine, i.number LIMIT ${sql.lit(MOST_INCIDENTS + 1)}`.execute(this.#db);
+    if (held.rows.length > MOST_INCIDENTS)
+      throw new RecorderError('limit_reached', `more than ${MOST_INCIDENTS} incidents hold it; name more labels`);
+    const holders = Map.groupBy(held.rows, ({ machine }) => machine);
+    return rows.map(({ machine, name, labels: all, log, silent, holders: count }) => {
+      const own = holders.get(machine) ?? [];
+      const why = log === null ? 'it has sent nothing yet' : own.length === 0 ? 'no incident holds it there' : null;
+      return {
+        machine,
+        name: name ?? machine,
+        labels: all,
+        possible: why === null,
+        why,
+        in_force: (count ?? 0) > 0,
+        silent: silent === true,
+        holders: own.map(({ id, recovery }) => ({ id, recovers: recovery > 0 })),
+      };
+    });
+  }
+
+  /** The identifier of an act: the same for the same key of the same principal. */
+  nameOf(principal: string, key: string | undefined): string {
+    if (key === undefined) return `ACT-${randomBytes(12).toString('hex')}`;
+    const named = createHash('sha256').update(JSON.stringify([RELEASE, principal, key]));
+    return `ACT-${named.digest('hex').slice(0, 24)}`;
+  }
+
+  /** Stores an act and its commands. One that is there already stays as it is. */
+  async begin(act: ReleaseAct): Promise<void> {
+    await sql`
+      INSERT INTO acts (machine, id, at, who, what, detail)
+      VALUES ('', ${act.act}, clock_timestamp(), ${act.by}, ${RELEASE}, ${storable(act)}::jsonb)
+      ON CONFLICT DO NOTHING`.execute(this.#db);
+    const stored = await this.find(act.act);
+    if (stored !== undefined) await this.#issue(stored.detail);
+  }
+
+  async find(act: string): Promise<ReleaseActRow | undefined> {
+    const { rows } = await sql<ReleaseActRow>`
+      SELECT a.id, a.at, a.detail FROM acts a WHERE a.machine = '' AND a.id = ${act} AND a.what = ${RELEASE}`.execute(
+      this.#db,
+    );
+    return rows[0];
+  }
+
+  /** The newest acts. */
+  async list(
+    limit: number,
+    before: { readonly at: string; readonly id: string } | undefined,
+  ): Promise<readonly ReleaseActRow[]> {
+    const { rows } = await sql<ReleaseActRow>`
+      SELECT a.id, a.at, a.detail FROM acts a WHERE a.machine = '' AND a.what = ${RELEASE}
+        ${before === undefined ? sql`` : sql`AND (a.at, a.id) < (${before.at}::timestamptz, ${before.id})`}
+      ORDER BY a.at DESC, a.id DESC LIMIT ${limit}::bigint`.execute(this.#db);
+    return rows;
+  }
+
+  /** What came of an act on each of its machines, and whether the action is in force there now. */
+  async progressOf({ act, action, machines }: ReleaseAct): Promise<readonly ReleaseProgress[]> {
+    const { rows } = await sql<CommandRow>`SELECT ${COMMAND_COLUMNS} FROM commands c WHERE c.act = ${act}`.execute(
+      this.#db,
+    );
+    const { rows: postures } = await sql<{ machine: string }>`
+      SELECT p.machine FROM posture p JOIN logs l ON l.machine = p.machine AND l.log = p.log AND l.active
+      WHERE p.action = ${action} AND p.holders > 0
+        AND p.machine = ANY(${machines.map(({ machine }) => machine)}::text[])`.execute(this.#db);
+    const inForce = new Set(postures.map(({ machine }) => machine));
+    const byIncident = new Map(rows.map((row) => [`${row.machine} ${row.incident}`, row]));
+    return machines.map(({ machine, incidents }) => {
+      const own = incidents.map(({ id }) => byIncident.get(`${machine} ${id}`));
+      const statuses = own.map((row) => row?.status ?? 'pending');
+      const status = WORST_FIRST.find((one) => statuses.includes(one)) ?? 'done';
+      const worst = own.find((row) => row?.status === status);
+      return {
+        machine,
+        status,
+        reason: worst === undefined ? null : reasonOf(worst),
+        incidents: incidents.length,
+        done: statuses.filter((one) => one === 'done').length,
+        in_force: inForce.has(machine),
+      };
+    });
+  }
+
+  /** Adds the commands that a process which has ended has left out. */
+  async complete(): Promise<void> {
+    const { rows } = await sql<{ detail: ReleaseAct }>`
+      SELECT a.detail FROM acts a WHERE a.machine = '' AND a.what = ${RELEASE}
+        AND a.at > clock_timestamp() - ${10 * MINUTE}::float8 * interval '1 millisecond'
+        AND a.at < clock_timestamp() - ${LATE}::float8 * interval '1 millisecond'
+        AND (a.detail->>'incidents')::bigint > (SELECT count(*) FROM commands c WHERE c.act = a.id)
+      LIMIT 10`.execute(this.#db);
+    for (const { detail } of rows) await this.#issue(detail);
+  }
+
+  async #issue(act: ReleaseAct): Promise<void> {
+    const names = act.machines.map(({ machine }) => machine);
+    const { rows } = await sql<{ machine: string; identity: string }>`
+      SELECT l.machine, l.identity FROM logs l WHERE l.active AND l.machine = ANY(${names}::text[])`.execute(this.#db);
+    const { rows: known } = await sql<{ machine: string; incident: string }>`
+      SELECT c.machine, c.incident FROM commands c WHERE c.act = ${act.act}`.execute(this.#db);
+    const logs = new Map(rows.map(({ machine, identity }) => [machine, identity]));
+    const stored = new Set(known.map(({ machine, incident }) => `${machine} ${incident}`));
+    const missing = act.machines.flatMap(({ machine, incidents }) => {
+      const log = logs.get(machine);
+      if (log === undefined) return [];
+      return incidents.flatMap((one) => (stored.has(`${machine} ${one.id}`) ? [] : [{ machine, log, ...one }]));
+    });
+    for (let at = 0; at < missing.length; at += AT_ONCE) {
+      await Promise.all(
+        missing.slice(at, at + AT_ONCE).map(({ machine, log, id, role }) =>
+          this.#commands.issue({
+            machine,
+            log,
+            command: 'release',
+            incident: id,
+            body: { id, action: act.action, reason: act.reason },
+            key: `${act.act} ${id}`,
+            principal: act.principal,
+            by: act.by,
+            role,
+            goodFor: act.good_for,
+            act: act.act,
+          }),
+        ),
+      );
+    }
+  }
+}
