@@ -155,7 +155,7 @@ describe('a hostile machine', () => {
       ],
       ['log.damage_found', { finding: 'x', detail: 'y' }],
     ] as const)
-      for (const changed of mutated(data)) log.append({ event, data: changed } as never);
+      for (const changed of mutated(data)) log.append({ event, data: changed });
     await fleet.take('hostile', log.lines);
     const refused: string[] = [];
     const read = async (path: string): Promise<void> => {
