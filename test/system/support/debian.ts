@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-export const CACHE = '/var/cache/incident-recorder-test';
+const CACHE = '/var/cache/incident-recorder-test';
 const RELEASE = 'trixie';
 /** Beside systemd what it takes for SocketBindDeny=, and what somebody needs who follows the README. */
 const PACKAGES = ['systemd', 'systemd-sysv', 'libbpf1', 'curl', 'openssl'];
