@@ -209,7 +209,10 @@ async function writtenBytes(db: FleetDatabase): Promise<number> {
 }
 
 /** @returns how many entries a second bare COPY stores, with all other rows; and what is written for each to the log of changes */
-async function copyFloor(db: FleetDatabase, home: string): Promise<{ readonly rate: number; readonly written: number }> {
+async function copyFloor(
+  db: FleetDatabase,
+  home: string,
+): Promise<{ readonly rate: number; readonly written: number }> {
   const files = join(home, 'copy');
   mkdirSync(files);
   // The server writes and reads the files, as another user.
