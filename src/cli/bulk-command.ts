@@ -95,8 +95,8 @@ export async function bulkCommand(
     }
   }
   const who = [...(by === undefined ? [] : ['--by', by]), ...(note === undefined ? [] : ['--note', note])];
-  const of = [...(options.machine ?? []).flatMap((one) => ['--machine', one])];
-  const labels = [...(options.label ?? []).flatMap((one) => ['--label', one])];
+  const of = (options.machine ?? []).flatMap((one) => ['--machine', one]);
+  const labels = (options.label ?? []).flatMap((one) => ['--label', one]);
   const command = commandLineOf(subcommandOf(name), filters, [...own, ...who, ...of, ...labels]);
   await work(
     api,

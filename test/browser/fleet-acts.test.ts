@@ -10,7 +10,7 @@ import { rows, violations } from './support/console.ts';
 const POLICY = `version: 1
 rules:
   tool_call_burst: { auto_contain: true, actions: [freeze_agent], runbook: "Look at the last calls" }
-  manifest_mismatch: { auto_contain: true, actions: [freeze_agent], recovery: { acknowledge: true } }
+  manifest_mismatch: { auto_contain: true, actions: [freeze_agent], recovery: { acknowledge: true, from_fleet: true } }
 `;
 /** A fleet takes longer to start than a recorder. */
 const PATIENCE = 180_000;

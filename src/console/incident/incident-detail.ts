@@ -5,7 +5,6 @@ import type { ContainmentAction } from '../../../machines/vocabulary.ts';
 import type { Incident } from '../../domain/incident.ts';
 import { nameOfIncident, queryOfIncident } from '../incident-key.ts';
 import { LiveResource } from '../live-resource.ts';
-import { isFleet } from '../service.ts';
 import { connection, epoch, listen } from '../live-entries.ts';
 import { read } from '../operator.ts';
 import { type ReadAnswer, reasonOf } from '../request.ts';

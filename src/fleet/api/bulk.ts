@@ -69,10 +69,8 @@ const AT_ONCE = 4;
 const REQUIRED = 'command and filter, or incidents, are required';
 const INCIDENTS = `incidents must be a list of 1 to ${MOST_SELECTED} objects with machine and id`;
 
-const { filter: _, ...others } = bulkSchema.shape;
-
 const fleetBulkSchema = z.strictObject({
-  ...others,
+  ...z.omit(bulkSchema, { filter: true }).shape,
   filter: z.exactOptional(bulkSchema.shape.filter),
   incidents: z.exactOptional(
     z

@@ -1,5 +1,4 @@
 /** Ends an action on all machines with some labels: previewed, counted, confirmed with the number of machines, and followed. */
-import type { Context } from 'koa';
 import * as z from 'zod/mini';
 import type { ContainmentAction, Role } from '../../../machines/vocabulary.ts';
 import type { Admission } from '../../api/middleware/admission.ts';
@@ -29,10 +28,8 @@ const REQUIRED = 'action, labels and reason are required';
 const PREVIEW_REQUIRED = 'action parameter required';
 const PATH = '/api/v1/containment/by-label/release';
 
-const { class: _, ...fields } = byLabelSchema.shape;
-const releaseByLabelSchema = z.strictObject(fields);
-const { class: __, ...parameters } = previewSchema.shape;
-const releasePreviewSchema = z.strictObject(parameters);
+const releaseByLabelSchema = z.strictObject(z.omit(byLabelSchema, { class: true }).shape);
+const releasePreviewSchema = z.strictObject(z.omit(previewSchema, { class: true }).shape);
 const actsSchema = z.strictObject(paging());
 
 export const releaseByLabelRoutes = (

@@ -66,7 +66,7 @@ export const releasePreviewRoutes = (dependencies: FleetDependencies): readonly 
  * @param machines those that count; undefined for all
  * @throws RecorderError `invalid_request` when several machines have an incident with one of the names
  */
-export async function previewOf(
+async function previewOf(
   db: FleetDatabase,
   machines: readonly string[] | undefined,
   ids: readonly string[],
