@@ -9,6 +9,7 @@
  * | zod `_zod.def` | `src/build/json-schemas.ts` | zod's documentation names it as the way for `override` of `toJSONSchema` |
  * | Node `socket.parser.onIncoming` | `src/api/server/connections.ts` | a parser can't be stopped in the middle of a chunk, which may hold a thousand requests |
  * | Node `response._keepAliveTimeout` | `src/api/server/api-server.ts` | only with a time-out of its own does Node announce one, and then it sets the timer of the socket twice for each request; `api-server.test.ts` asks for the header |
+ * | Node `server._listen2` | `src/api/server/bind.ts` | `listen` loads the modules for clusters and child processes first; where there is none, `listen` is called |
  * | files inside packages | `src/build` | the bundle replaces or picks them, so that a start loads less |
  */
 import { globSync, readFileSync } from 'node:fs';
@@ -27,6 +28,7 @@ const USES = [
   '_transitions src/statecharts/chart-path.ts',
   '_zod src/build/json-schemas.ts',
   '_keepAliveTimeout src/api/server/api-server.ts',
+  '_listen2 src/api/server/bind.ts',
 ];
 
 /** Files of packages that `src/build` replaces or picks, and a text in another file that loads them. */

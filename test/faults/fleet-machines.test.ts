@@ -118,8 +118,8 @@ onPostgres('given a fleet with machines that are not as they were', function lim
     // What only the old history shows is shown still, each incident once.
     const shown = await fleet.core.db
       .selectFrom('incidents as i')
-      .innerJoin('documents as d', (join) =>
-        join.onRef('d.machine', '=', 'i.machine').onRef('d.log', '=', 'i.log').onRef('d.id', '=', 'i.id'),
+      .innerJoin('documents as d', (on) =>
+        on.onRef('d.machine', '=', 'i.machine').onRef('d.log', '=', 'i.log').onRef('d.id', '=', 'i.id'),
       )
       .select('d.document')
       .where('i.machine', '=', 'restored')

@@ -315,8 +315,8 @@ export class FleetUnderFault {
   async expectLedger(machine: MachineUnderFault): Promise<void> {
     const incidents = await this.core.db
       .selectFrom('incidents as i')
-      .innerJoin('documents as d', (join) =>
-        join.onRef('d.machine', '=', 'i.machine').onRef('d.log', '=', 'i.log').onRef('d.id', '=', 'i.id'),
+      .innerJoin('documents as d', (on) =>
+        on.onRef('d.machine', '=', 'i.machine').onRef('d.log', '=', 'i.log').onRef('d.id', '=', 'i.id'),
       )
       .select('d.document')
       .where('i.machine', '=', machine.name)
