@@ -218,8 +218,10 @@ async function countedIn(db: FleetDatabase, machines: Machines, range: TimeRange
       ? await countedOfAll(db, range, keys[by])
       : await sql<Record<string, unknown>>`
           SELECT ${keys[by]} AS value, ${countsOfIncidents}
-          FROM ${createdIn(sql`SELECT ${time(range.since)} AS begun, ${time(range.until)} AS ended`)}
-          ${machines === undefined ? sql`` : sql`WHERE i.machine = ${anyText(machines)}`} GROUP BY 1`.execute(db);
+          FROM ${createdIn(
+            sql`SELECT ${time(range.since)} AS begun, ${time(range.until)} AS ended`,
+            machines === undefined ? sql`true` : sql`i.machine = ${anyText(machines)}`,
+          )} GROUP BY 1`.execute(db);
   const counted = nothingCounted();
   for (const row of rows) addCounted(counted, by, row);
   return counted;
@@ -283,19 +285,19 @@ async function timedIn(db: FleetDatabase, machines: Machines, range: TimeRange, 
   const isSample = incidents > MOST_TIMED;
   const parts = Math.max(1, Math.floor((SAMPLE_PARTS * SAMPLED) / incidents));
   const rows = sql`
-    SELECT i.created_at, i.confirmed_at, i.acknowledged_at, i.resolved_at FROM incidents i
-    WHERE i.current AND i.drill = 0 AND ${allOf(onCreation(range))}
-      ${machines === undefined ? sql`` : sql`AND i.machine = ${anyText(machines)}`}`;
+    SELECT i.machine, i.created_at, i.confirmed_at, i.acknowledged_at, i.resolved_at FROM incidents i
+    WHERE i.current AND i.drill = 0 AND ${allOf(onCreation(range))}`;
+  const ofScope = machines === undefined ? sql`true` : sql`i.machine = ${anyText(machines)}`;
   const sampled = isSample
     ? sql`generate_series(0, ${parts - 1}::int) AS part CROSS JOIN LATERAL (
         ${rows} AND ${sql.raw(SAMPLE_PART)} = part OFFSET 0) AS i`
-    : sql`(${rows}) AS i`;
+    : sql`(${rows} AND ${ofScope}) AS i`;
   const took = (ended: string) =>
     sql`string_agg((date_part('epoch', ${sql.ref(ended)} - i.created_at) * 1000)::bigint::text, ',')`;
   const { rows: all } = await sql<{ count: number; contain: string; acknowledge: string; resolve: string }>`
     SELECT count(*) AS count, ${took('i.confirmed_at')} AS contain, ${took('i.acknowledged_at')} AS acknowledge,
       ${took('i.resolved_at')} AS resolve
-    FROM ${sampled}`.execute(db);
+    FROM ${sampled} WHERE ${ofScope}`.execute(db);
   const [found] = all;
   for (const step of STEPS) {
     // The clock may have been set back.

@@ -33,8 +33,12 @@ export const sumOfCounts: RawBuilder<unknown> = sql.join([
 ]);
 
 /** The incidents that were created in spans of time (`begun`, `ended`), which `spans` selects: rows `i`. */
-export const createdIn = (spans: RawBuilder<unknown>): RawBuilder<unknown> => sql`
+export const createdIn = (
+  spans: RawBuilder<unknown>,
+  condition: RawBuilder<unknown> = sql`true`,
+): RawBuilder<unknown> => sql`
   (${spans}) AS span CROSS JOIN LATERAL (
     SELECT i.created_at, i.machine, i.class, i.source, i.rank, i.state, i.waited FROM incidents i
-    WHERE i.current AND i.drill = 0 AND i.created_at >= span.begun AND i.created_at < span.ended OFFSET 0
+    WHERE i.current AND i.drill = 0 AND i.created_at >= span.begun AND i.created_at < span.ended
+      AND ${condition} OFFSET 0
   ) AS i`;
