@@ -83,7 +83,7 @@ const LEAVING = 'incidents leave the record';
  */
 const MOST_HELD = 2048;
 const MOST_HELD_BYTES = 6 * MEBIBYTE;
-/** What part of them is stored then: each time, counts are written for all of them together. */
+/** What part of so many is stored at least: each time, counts are written for all of them together. */
 const STORED_PART = 1 / 8;
 /** How long they are held before all of them are stored and committed, in milliseconds: nobody reads them meanwhile. */
 const COMMIT_HELD_AFTER = 10_000;
@@ -702,8 +702,10 @@ export class Projections {
   #storeOldest(made: Changes): void {
     const { changes } = made;
     if (changes.size < MOST_HELD && made.bytes < MOST_HELD_BYTES) return;
-    let surplus = Math.ceil(changes.size * STORED_PART);
-    made.bytes *= 1 - STORED_PART;
+    // One page of the log may bring as many as are held.
+    const kept = (1 - STORED_PART) * Math.min(1, MOST_HELD / changes.size, MOST_HELD_BYTES / made.bytes);
+    let surplus = Math.ceil(changes.size * (1 - kept));
+    made.bytes *= kept;
     const oldest = new Map<string, RecordChange>();
     for (const [id, change] of changes) {
       if (surplus-- === 0) break;

@@ -99,6 +99,26 @@ describe('rebuilding the projections from a log', () => {
     expect(rows((page) => page % 3 !== 0)).to.deep.equal(expected);
   };
 
+  it('holds no more of them than it may, however many come at a time', async () => {
+    const log = join(directory(), 'audit.jsonl');
+    await generateLog({ incidents: 4000, path: log, hash: HASH, evidence: { least: 20, most: 60 } });
+    const entries = readFileSync(log, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => ({ ...readEntry(line), offset: 0, length: line.length + 1 }));
+    const projections = new Projections(join(directory(), 'audit.sqlite'));
+    const seen = new Set<string>();
+    for (let at = 0; at < entries.length; at += 2500) {
+      const page = entries.slice(at, at + 2500);
+      projections.catchUp(page, true);
+      for (const { data } of page) if ('incident' in data) seen.add(data.incident);
+      const held = [...seen].filter((id) => !projections.incidents.has(id));
+      expect(held.length).to.be.at.most(2048);
+    }
+    expect(seen.size).to.be.at.least(4000);
+    projections.close();
+  });
+
   describe('when the database refuses a commit between two pages of the log', () => {
     const commit = Object.getOwnPropertyDescriptor(Database.prototype, 'commit')!;
     const restore = (): unknown => Object.defineProperty(Database.prototype, 'commit', commit);
