@@ -482,23 +482,35 @@ export class Projections {
     this.#timer = undefined;
     try {
       if (this.#position !== this.#committed) this.#settle();
-      this.#mergeSearch();
       this.#database.commit();
       this.#committed = this.#position;
-      return true;
     } catch (error) {
       this.#undo(error as Error);
       return false;
     }
+    this.#mergeSearch();
+    return true;
   }
 
-  /** Merges some of the search index, and goes on a moment later where there is more. */
+  /**
+   * Merges some of the search index, and goes on a moment later where there is more. In a transaction of its own: where
+   * there is room for entries and none to merge, the entries stay.
+   */
   #mergeSearch(): void {
-    if (this.#isClosed || !this.#database.isWriting || !this.#incidents.mergeSearch()) return;
+    if (this.#isClosed || this.#compacting !== undefined) return;
+    let isMore = false;
+    try {
+      this.#database.begin();
+      isMore = this.#incidents.mergeSearch();
+      this.#database.commit();
+    } catch {
+      // No room: it is tried again after the next commit.
+      this.#database.rollBack();
+    }
+    if (!isMore) return;
     this.#mergeTimer ??= setTimeout(() => {
       this.#mergeTimer = undefined;
-      if (this.#compacting !== undefined || this.#isClosed) return;
-      this.#write(() => this.flush());
+      if (this.#compacting === undefined && !this.#isClosed) this.flush();
     }, MERGE_AFTER).unref();
   }
 

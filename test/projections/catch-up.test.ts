@@ -9,6 +9,7 @@ import { Archivist } from '../../src/incidents/archivist.ts';
 import { CatchUp } from '../../src/projections/catch-up.ts';
 import { Database, databasePath } from '../../src/projections/database.ts';
 import { Projections } from '../../src/projections/projections.ts';
+import { Search } from '../../src/projections/search.ts';
 import { generateLog } from '../bench/generate-log.ts';
 import { draft, HASH } from '../support/audit-log.ts';
 import { FixedClock } from '../support/fixed-clock.ts';
@@ -117,6 +118,25 @@ describe('rebuilding the projections from a log', () => {
     }
     expect(seen.size).to.be.at.least(4000);
     projections.close();
+  });
+
+  it('keeps what was applied when there is no room to merge parts of the search index', async () => {
+    const recording = await Recording.open(directory());
+    const { projections, recorder } = recording;
+    const { mergeSome } = Search.prototype;
+    try {
+      Search.prototype.mergeSome = () => {
+        throw new Error('database or disk is full');
+      };
+      const { incident } = await recorder.report(report);
+      expect(projections.flush()).to.equal(true);
+      expect(projections.fault).to.equal(undefined);
+      expect(projections.unfinished).to.equal(false);
+      expect(projections.incidents.has(incident.id)).to.equal(true);
+    } finally {
+      Search.prototype.mergeSome = mergeSome;
+      await recording.close();
+    }
   });
 
   describe('when the database refuses a commit between two pages of the log', () => {
