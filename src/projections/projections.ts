@@ -117,6 +117,11 @@ const COMPACT_AT_IF_SCARCE = MEBIBYTE / 8;
 const COMMIT_SLICES = 8;
 /** The pause between two merges of the search index, in milliseconds: each takes some milliseconds. */
 const MERGE_AFTER = 25;
+/**
+ * With a longer write-ahead log, in bytes, the next merge waits for the next commit: nothing is compacted while nothing is
+ * recorded, and what the merges of an idle service have written would hold up the next report.
+ */
+const MERGE_UNTIL = 8 * MEBIBYTE;
 /** How many times `compact` is called for each time that it looks at the size of the write-ahead log. */
 const LOOK_EVERY = 16;
 
@@ -507,7 +512,7 @@ export class Projections {
       // No room: it is tried again after the next commit.
       this.#database.rollBack();
     }
-    if (!isMore) return;
+    if (!isMore || this.#database.uncompacted >= (this.#isRoomScarce ? COMPACT_AT : MERGE_UNTIL)) return;
     this.#mergeTimer ??= setTimeout(() => {
       this.#mergeTimer = undefined;
       if (this.#compacting === undefined && !this.#isClosed) this.flush();

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
 import { verifyLog } from '../../src/audit/verify.ts';
 import { HOUR } from '../../src/clock.ts';
@@ -21,6 +22,21 @@ const report = { class: 'prompt_injection', source: 'tool-firewall', description
 
 describe('rebuilding the projections from a log', () => {
   const directory = temporaryDirectories();
+
+  /** The entries of a log with so many incidents. */
+  const entriesOf = async (incidents: number, evidence: { readonly least: number; readonly most: number }) => {
+    const log = join(directory(), 'audit.jsonl');
+    await generateLog({ incidents, path: log, hash: HASH, evidence });
+    let offset = 0;
+    return readFileSync(log, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => {
+        const length = Buffer.byteLength(line) + 1;
+        offset += length;
+        return { ...readEntry(line), offset: offset - length, length };
+      });
+  };
 
   it('takes it that an archived segment is missing in the midst of what is applied at a time', async () => {
     const home = directory();
@@ -62,17 +78,7 @@ describe('rebuilding the projections from a log', () => {
     it(`comes to the same whether incidents are stored after each page or ${title}`, () => same(evidence));
 
   const same = async (most: number): Promise<void> => {
-    const log = join(directory(), 'audit.jsonl');
-    await generateLog({ incidents: 150, path: log, hash: HASH, evidence: { least: Math.floor(most / 3), most } });
-    let offset = 0;
-    const entries = readFileSync(log, 'utf8')
-      .trimEnd()
-      .split('\n')
-      .map((line) => {
-        const length = Buffer.byteLength(line) + 1;
-        offset += length;
-        return { ...readEntry(line), offset: offset - length, length };
-      });
+    const entries = await entriesOf(150, { least: Math.floor(most / 3), most });
     const rows = (isHeld: (page: number) => boolean): unknown => {
       const path = join(directory(), 'audit.sqlite');
       const projections = new Projections(path);
@@ -101,12 +107,7 @@ describe('rebuilding the projections from a log', () => {
   };
 
   it('holds no more of them than it may, however many come at a time', async () => {
-    const log = join(directory(), 'audit.jsonl');
-    await generateLog({ incidents: 4000, path: log, hash: HASH, evidence: { least: 20, most: 60 } });
-    const entries = readFileSync(log, 'utf8')
-      .trimEnd()
-      .split('\n')
-      .map((line) => ({ ...readEntry(line), offset: 0, length: line.length + 1 }));
+    const entries = await entriesOf(4000, { least: 20, most: 60 });
     const projections = new Projections(join(directory(), 'audit.sqlite'));
     const seen = new Set<string>();
     for (let at = 0; at < entries.length; at += 2500) {
@@ -136,6 +137,28 @@ describe('rebuilding the projections from a log', () => {
     } finally {
       Search.prototype.mergeSome = mergeSome;
       await recording.close();
+    }
+  });
+
+  it('does not go on to merge the search index while much waits to be compacted', async () => {
+    const entries = await entriesOf(700, { least: 60_000, most: 64_000 });
+    const projections = new Projections(join(directory(), 'audit.sqlite'));
+    const { mergeSome } = Search.prototype;
+    let merges = 0;
+    const mergesAfter = async (taken: typeof entries): Promise<number> => {
+      projections.catchUp(taken);
+      projections.flush();
+      merges = 0;
+      await pause(200);
+      return merges;
+    };
+    try {
+      Search.prototype.mergeSome = () => (merges += 1) > 0;
+      expect(await mergesAfter(entries.slice(0, 10))).to.be.greaterThan(1);
+      expect(await mergesAfter(entries.slice(10))).to.be.at.most(1);
+    } finally {
+      Search.prototype.mergeSome = mergeSome;
+      projections.close();
     }
   });
 
