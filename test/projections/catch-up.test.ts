@@ -23,6 +23,8 @@ const report = { class: 'prompt_injection', source: 'tool-firewall', description
 describe('rebuilding the projections from a log', () => {
   const directory = temporaryDirectories();
 
+  const mergeSome = Object.getOwnPropertyDescriptor(Search.prototype, 'mergeSome')!;
+
   /** The entries of a log with so many incidents. */
   const entriesOf = async (incidents: number, evidence: { readonly least: number; readonly most: number }) => {
     const log = join(directory(), 'audit.jsonl');
@@ -124,7 +126,6 @@ describe('rebuilding the projections from a log', () => {
   it('keeps what was applied when there is no room to merge parts of the search index', async () => {
     const recording = await Recording.open(directory());
     const { projections, recorder } = recording;
-    const { mergeSome } = Search.prototype;
     try {
       Search.prototype.mergeSome = () => {
         throw new Error('database or disk is full');
@@ -135,7 +136,7 @@ describe('rebuilding the projections from a log', () => {
       expect(projections.unfinished).to.equal(false);
       expect(projections.incidents.has(incident.id)).to.equal(true);
     } finally {
-      Search.prototype.mergeSome = mergeSome;
+      Object.defineProperty(Search.prototype, 'mergeSome', mergeSome);
       await recording.close();
     }
   });
@@ -143,7 +144,6 @@ describe('rebuilding the projections from a log', () => {
   it('does not go on to merge the search index while much waits to be compacted', async () => {
     const entries = await entriesOf(700, { least: 60_000, most: 64_000 });
     const projections = new Projections(join(directory(), 'audit.sqlite'));
-    const { mergeSome } = Search.prototype;
     let merges = 0;
     const mergesAfter = async (taken: typeof entries): Promise<number> => {
       projections.catchUp(taken);
@@ -157,7 +157,7 @@ describe('rebuilding the projections from a log', () => {
       expect(await mergesAfter(entries.slice(0, 10))).to.be.greaterThan(1);
       expect(await mergesAfter(entries.slice(10))).to.be.at.most(1);
     } finally {
-      Search.prototype.mergeSome = mergeSome;
+      Object.defineProperty(Search.prototype, 'mergeSome', mergeSome);
       projections.close();
     }
   });
