@@ -270,7 +270,7 @@ export class CatchUp {
     if (fault instanceof RecorderError) throw fault;
     this.#projections.flush();
     // What is left would hold up the first requests.
-    await this.#projections.compact(0);
+    await this.#projections.compactNow();
     return recovered;
   }
 

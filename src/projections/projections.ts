@@ -620,13 +620,18 @@ export class Projections {
   }
 
   /**
-   * Compacts the database when at least `least` bytes are to be compacted; with 0, whenever there is something. Nothing
-   * may be applied until that is done; concurrent callers share one run. Never rejects.
+   * Compacts the database when at least `least` bytes are to be compacted; it looks now and then only. Nothing may be
+   * applied until that is done; concurrent callers share one run. Never rejects.
    */
   compact(least = COMPACT_AT): Promise<void> {
-    if (least === 0) this.#sinceLook = LOOK_EVERY;
     this.#compacting ??= this.#compact(least).finally(() => (this.#compacting = undefined));
     return this.#compacting;
+  }
+
+  /** As `compact`, and looks at once. */
+  compactNow(): Promise<void> {
+    this.#sinceLook = LOOK_EVERY;
+    return this.compact();
   }
 
   async #compact(least: number): Promise<void> {
@@ -634,8 +639,7 @@ export class Projections {
     if (this.#sinceLook < LOOK_EVERY && !this.#isRoomScarce) return;
     this.#sinceLook = 0;
     try {
-      const size = this.#database.uncompacted;
-      if (size === 0 || size < (this.#isRoomScarce ? COMPACT_AT_IF_SCARCE : least)) return;
+      if (this.#database.uncompacted < (this.#isRoomScarce ? COMPACT_AT_IF_SCARCE : least)) return;
       this.flush();
       await this.#database.compact();
     } catch {
