@@ -12,6 +12,7 @@ const BERLIN = 'berlins-token';
 const PRINCIPALS: Readonly<Record<string, FleetPrincipal>> = {
   [TOKEN]: { name: 'ada', roles: ['reader', 'operator', 'auditor'], machines: 'any' },
   'ritas-token': { name: 'rita', roles: ['reader'], machines: { site: 'berlin' } },
+  'pierres-token': { name: 'pierre', roles: ['reader', 'operator'], machines: { site: 'paris' } },
   [BERLIN]: { name: 'bert', roles: ['reader', 'operator'], machines: { site: 'berlin' } },
 };
 
@@ -105,6 +106,32 @@ describe('who is bound to some machines', () => {
     expect([json.first_at, json.last_at]).to.deep.equal([times[0], times.at(-1)]);
     const [listed] = (await get('campaigns?limit=1')).json;
     expect(listed).to.include({ campaign, first_at: times[0], last_at: times.at(-1) });
+  });
+
+  it('learns from no acknowledgement of a campaign how many others have it, and has not seen what others saw', async () => {
+    const acknowledge = async (campaign: string, token: string) => {
+      const { status, json, text } = await fleet.send('POST', '/api/v1/campaigns/acknowledge', {
+        token,
+        body: { campaign },
+      });
+      expect(status, text).to.equal(200);
+      return json;
+    };
+    const { json: all } = await get('campaigns', TOKEN);
+    const { campaign, incidents } = all.find(({ machines }: { machines: number }) => machines === 4);
+    expect(incidents).to.equal(4);
+    // Who sees more is not told that all of it was seen.
+    expect(await acknowledge(campaign, BERLIN)).to.include({ incidents: 2, acknowledged_incidents: 2 });
+    expect((await get(`campaigns/${campaign}`, TOKEN)).json).to.include({ incidents: 4, acknowledged_incidents: 2 });
+    const unseen = (await get(`campaigns/${campaign}`, 'pierres-token')).json;
+    expect(unseen).to.include({ incidents: 2, acknowledged_incidents: null, acknowledged_by: null });
+    expect(await acknowledge(campaign, 'pierres-token')).to.include({ acknowledged_by: 'pierre' });
+    // Who sees less is not told how much there is.
+    expect(await acknowledge(campaign, TOKEN)).to.include({ acknowledged_by: 'ada', acknowledged_incidents: 4 });
+    for (const token of [BERLIN, 'pierres-token']) {
+      const { json } = await get(`campaigns/${campaign}`, token);
+      expect(json).to.include({ incidents: 2, acknowledged_incidents: 2, acknowledged_by: 'ada' });
+    }
   });
 
   it('reads what people have written of an act only as of commands', async () => {
