@@ -85,6 +85,15 @@ onEachEngine('sums over all machines', (engine) => {
     expect(await answers()).to.deep.equal(changed);
   });
 
+  it('leave out a history that its machine has left', async () => {
+    const other = new MachineStory(77, 40, end, AUDIT_KEY);
+    await fleet.restart('a1', other.lines);
+    const changed = await answers();
+    expect(changed).to.deep.equal(await answers(ofEach));
+    await sums.make();
+    expect(await answers()).to.deep.equal(changed);
+  });
+
   it('leave out an incident that a rewritten past has at another time', async () => {
     const log = new MachineLog('d4');
     log.report();
@@ -102,16 +111,6 @@ onEachEngine('sums over all machines', (engine) => {
     await fleet.take('d4', rewritten.lines.slice(3), 4);
     const changed = await answers();
     expect(changed).to.deep.equal(await answers(`${ofEach}&machine=d4`));
-    await sums.make();
-    expect(await answers()).to.deep.equal(changed);
-    await fleet.db.deleteFrom('machines').where('machine', '=', 'd4').execute();
-  });
-
-  it('leave out a history that its machine has left', async () => {
-    const other = new MachineStory(77, 40, end, AUDIT_KEY);
-    await fleet.restart('a1', other.lines);
-    const changed = await answers();
-    expect(changed).to.deep.equal(await answers(ofEach));
     await sums.make();
     expect(await answers()).to.deep.equal(changed);
   });
