@@ -53,7 +53,7 @@ import { unsearchedIn } from './incidents.ts';
 import { anyText, type FleetQuery } from './list-filter.ts';
 import { paged, pageOf, paging } from './paging.ts';
 import { readingIn } from './reading.ts';
-import { inOrder, previewOfKeys } from './release-preview.ts';
+import { inOrder, previewOfKeys, uncertainAmong } from './release-preview.ts';
 import { isOfScope, scopeOf } from './scope.ts';
 import { Silencing } from './silencing.ts';
 
@@ -357,12 +357,17 @@ async function previewSelection(
   const resolves = body.command === 'resolve';
   const releases = resolves && isWhole ? (await previewOfKeys(db, judged.moving, 'resolve')).actions : undefined;
   const missing = resolves ? await missingOf(db, judged.refusing) : undefined;
+  const uncertain = await uncertainAmong(
+    dependencies,
+    rows.map(({ machine }) => machine),
+  );
   const principal = actorIn(ctx).name;
   const act = acts.nameOf(principal, keyIn(ctx, body.idempotency_key));
   const preview: BulkPreview = {
     matched: rows.length,
     complete: true,
     machines: sums(rows, ({ machine }) => machine),
+    ...(uncertain.length > 0 && { uncertain }),
     classes: sums(rows, (row) => row.class),
     severities: sums(rows, ({ rank }) => SEVERITIES[rank] ?? ''),
     states: sums(rows, ({ state }) => state),

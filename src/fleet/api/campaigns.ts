@@ -264,7 +264,7 @@ async function countsThen(
       JOIN incidents i ON i.machine = m.machine AND i.log = m.log AND i.id = m.incident
       JOIN entries e ON e.machine = i.machine AND e.log = i.log AND e.seq = i.number
     WHERE e.stored_at <= n.at GROUP BY c.campaign`.execute(db);
-  return new Map(rows.map(({ campaign, count }) => [campaign, Number(count)]));
+  return new Map(rows.map(({ campaign, count }) => [campaign, count]));
 }
 
 /** A campaign as a reader sees it; undefined where there is none for them. */

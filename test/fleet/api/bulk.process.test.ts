@@ -37,9 +37,9 @@ describe('a command on many incidents', () => {
       .select('document')
       .where('machine', '=', 'oven-1')
       .executeTakeFirstOrThrow();
-    const { recovery: __, ...plain } = JSON.parse(document);
-    const recovery = { required: ['attestation'], missing: [] };
-    const changed = 'recovery' in JSON.parse(document) ? plain : { ...plain, recovery };
+    const changed = JSON.parse(document);
+    if ('recovery' in changed) delete changed.recovery;
+    else changed.recovery = { required: ['attestation'], missing: [] };
     await fleet.db
       .updateTable('documents')
       .set({ document: JSON.stringify(changed) })
@@ -59,6 +59,34 @@ describe('a command on many incidents', () => {
     for (const one of await bulk({ incidents })) {
       expect(one).to.include({ status: 200, state: 'resolved' });
       expect(one).not.to.have.property('change');
+    }
+  });
+
+  it('is previewed with the machines that nobody has heard, or that are behind', async () => {
+    const incidents = [await taken('oven-1'), await taken('oven-2'), await taken('oven-3')];
+    const previews = async () => {
+      const body = { command: 'resolve', incidents, preview: true };
+      const bulkPreview = await fleet.send('POST', '/api/v1/incidents/bulk', { body });
+      const query = incidents.map(({ id }) => `id=${id}`).join('&');
+      const release = await fleet.send('GET', `/api/v1/containment/preview?${query}&command=resolve`);
+      return [bulkPreview, release].map(({ json, text }) => {
+        expect(json.actions, text).to.be.an('array');
+        return json.uncertain;
+      });
+    };
+    expect(await previews()).to.deep.equal([undefined, undefined]);
+    const heard = new Date(Date.now() - 3_600_000);
+    await fleet.db.updateTable('machines').set({ heard_at: heard }).where('machine', '=', 'oven-1').execute();
+    await fleet.db.updateTable('logs').set({ entries: 7 }).where('machine', '=', 'oven-3').execute();
+    for (const uncertain of await previews()) {
+      expect(uncertain).to.have.length(2);
+      expect(uncertain[0]).to.deep.equal({
+        machine: 'oven-1',
+        silent: true,
+        heard_at: heard.toISOString(),
+        behind: 0,
+      });
+      expect(uncertain[1]).to.deep.include({ machine: 'oven-3', silent: false, behind: 5 });
     }
   });
 });

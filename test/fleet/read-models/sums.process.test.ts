@@ -105,9 +105,9 @@ onEachEngine('sums over all machines', (engine) => {
     await fleet.take('d4', rewritten.lines.slice(2), 3);
     await sums.make();
     const { event, timestamp, data } = JSON.parse(log.lines[2]!);
-    const { seq: _, ...same } = data;
-    const later = new Date(Date.parse(timestamp) + 5 * HOUR).toISOString();
-    rewritten.append({ event, data: same, timestamp: later } as unknown as Parameters<MachineLog['append']>[0]);
+    delete data.seq;
+    const moved = new Date(Date.parse(timestamp) + 5 * HOUR).toISOString();
+    rewritten.append({ event, data, timestamp: moved } as unknown as Parameters<MachineLog['append']>[0]);
     await fleet.take('d4', rewritten.lines.slice(3), 4);
     const changed = await answers();
     expect(changed).to.deep.equal(await answers(`${ofEach}&machine=d4`));
