@@ -163,7 +163,7 @@ function shownPreview(
 /** @returns undefined when its reader may see none of its machines */
 async function shownAct(
   acts: ReleaseActs,
-  { id: act, at, detail }: ReleaseActRow,
+  { id: act, at, over, detail }: ReleaseActRow,
   seen: readonly string[] | undefined,
   words: boolean,
   isWhole: boolean,
@@ -171,7 +171,7 @@ async function shownAct(
   const among = seen === undefined ? undefined : new Set(seen);
   const machines = detail.machines.filter(({ machine }) => among?.has(machine) ?? true);
   if (machines.length === 0) return undefined;
-  const progress = await acts.progressOf({ ...detail, machines });
+  const progress = await acts.progressOf({ over, detail: { ...detail, machines } });
   const counted = (status: string): number => progress.filter((one) => one.status === status).length;
   return {
     act,
