@@ -12,6 +12,7 @@ const BERLIN = 'berlins-token';
 const PRINCIPALS: Readonly<Record<string, FleetPrincipal>> = {
   [TOKEN]: { name: 'ada', roles: ['reader', 'operator', 'auditor'], machines: 'any' },
   'ritas-token': { name: 'rita', roles: ['reader'], machines: { site: 'berlin' } },
+  'annas-token': { name: 'anna', roles: ['auditor'], machines: { site: 'berlin' } },
   'pierres-token': { name: 'pierre', roles: ['reader', 'operator'], machines: { site: 'paris' } },
   [BERLIN]: { name: 'bert', roles: ['reader', 'operator'], machines: { site: 'berlin' } },
 };
@@ -132,6 +133,32 @@ describe('who is bound to some machines', () => {
       const { json } = await get(`campaigns/${campaign}`, token);
       expect(json).to.include({ incidents: 2, acknowledged_incidents: 2, acknowledged_by: 'ada' });
     }
+  });
+
+  it('follows the log of a machine no longer than it is theirs', async () => {
+    const token = 'annas-token';
+    const path = `http://127.0.0.1:${fleet.port}/api/v1/log?machine=berlin-1&follow=true`;
+    const ended = async (change: () => unknown): Promise<boolean> => {
+      const response = await fetch(path, { headers: { Authorization: `Bearer ${token}` } });
+      expect(response.status).to.equal(200);
+      const reader = response.body!.getReader();
+      await reader.read();
+      await change();
+      const isCut = async (): Promise<true> => {
+        for (;;) if ((await reader.read()).done) return true;
+      };
+      return isCut().catch(() => true);
+    };
+    const setSite = (site: string) =>
+      fleet.db
+        .updateTable('machines')
+        .set({ labels: JSON.stringify({ site }) })
+        .where('machine', '=', 'berlin-1')
+        .execute();
+    expect(await ended(() => setSite('rome'))).to.equal(true);
+    await setSite('berlin');
+    const anna = PRINCIPALS[token] as { machines: FleetPrincipal['machines'] };
+    expect(await ended(() => (anna.machines = { site: 'rome' }))).to.equal(true);
   });
 
   it('reads what people have written of an act only as of commands', async () => {
