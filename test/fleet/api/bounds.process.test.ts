@@ -19,10 +19,12 @@ const PRINCIPALS: Readonly<Record<string, FleetPrincipal>> = {
 
 describe('who is bound to some machines', () => {
   let fleet: FleetReads;
+  let later = 0;
+  const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + later };
 
   before(async () => {
     // As with so many incidents that they are not gathered.
-    fleet = await FleetReads.start({ folder: undefined }, PRINCIPALS, { few: 0, mostLookedAt: 4 });
+    fleet = await FleetReads.start({ folder: undefined }, PRINCIPALS, { few: 0, mostLookedAt: 4, clock });
     for (const [name, site, evidence] of [
       ['berlin-1', 'berlin', { model_hash: 'c0ffee' }],
       ['paris-1', 'paris', { model_hash: 'c0ffee' }],
@@ -133,6 +135,42 @@ describe('who is bound to some machines', () => {
       const { json } = await get(`campaigns/${campaign}`, token);
       expect(json).to.include({ incidents: 2, acknowledged_incidents: 2, acknowledged_by: 'ada' });
     }
+  });
+
+  it('follows no machine in the stream that has lost their label', async () => {
+    const ends = new AbortController();
+    const response = await fetch(`http://127.0.0.1:${fleet.port}/api/v1/events`, {
+      headers: { Authorization: `Bearer ${BERLIN}` },
+      signal: ends.signal,
+    });
+    const logs = [new MachineLog('berlin-5'), new MachineLog('berlin-6')] as const;
+    for (const [at, log] of logs.entries()) {
+      await fleet.enrol(`berlin-${at + 5}`, { site: 'berlin' });
+      log.report();
+      await fleet.take(`berlin-${at + 5}`, log.lines);
+    }
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+    let seen = '';
+    const until = async (pattern: RegExp): Promise<void> => {
+      while (!pattern.test(seen)) seen += (await reader.read()).value;
+    };
+    await until(/"machine":"berlin-5".*"seq":2/);
+    await until(/"machine":"berlin-6".*"seq":2/);
+    await fleet.db
+      .updateTable('machines')
+      .set({ labels: JSON.stringify({ site: 'rome' }) })
+      .where('machine', '=', 'berlin-5')
+      .execute();
+    later += 60_000;
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    seen = '';
+    for (const [at, log] of logs.entries()) {
+      log.report();
+      await fleet.take(`berlin-${at + 5}`, log.lines.slice(2), 3);
+    }
+    await until(/"machine":"berlin-6".*"seq":3/);
+    ends.abort();
+    expect(seen).not.to.include('"machine":"berlin-5"');
   });
 
   it('follows the log of a machine no longer than it is theirs', async () => {
