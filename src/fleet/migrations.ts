@@ -11,11 +11,17 @@ import { type FleetTables, TABLES } from './schema.ts';
 interface Migration {
   readonly layout: number;
   readonly statements: readonly string[];
-  /** What moves rows out of a column, for as long as the table has it. The last of its statements drops the column. */
-  readonly move?: { readonly table: string; readonly column: string; readonly statements: readonly string[] };
 }
 
-const INITIAL: readonly string[] = [
+/** The indexes of whole orders hold what lists filter by: thousands of incidents are looked at in a few hundred pages. */
+const COVERING = [
+  ['creation', 'created_at'],
+  ['update', 'updated_at'],
+  ['rank', 'rank, created_at'],
+] as const;
+
+/** Machines, their logs, and what is made of these. */
+const OF_MACHINES: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS machines (
     machine text COLLATE "C" NOT NULL PRIMARY KEY,
     name text COLLATE "C",
@@ -24,6 +30,7 @@ const INITIAL: readonly string[] = [
     revoked_at timestamptz(3),
     token_sha256 text,
     public_key text,
+    signs_since timestamptz(3),
     audit_key_sealed text,
     heard_at timestamptz(3),
     version text,
@@ -85,6 +92,7 @@ const INITIAL: readonly string[] = [
   )`,
   `CREATE INDEX IF NOT EXISTS entries_by_incident ON entries (machine, log, incident, seq)
     WHERE incident IS NOT NULL`,
+  // In narrow rows: a list looks at thousands of them for a page, and reads the texts of those alone that it shows.
   `CREATE TABLE IF NOT EXISTS incidents (
     machine text COLLATE "C" NOT NULL,
     log text COLLATE "C" NOT NULL,
@@ -112,16 +120,24 @@ const INITIAL: readonly string[] = [
     resolved_at timestamptz(3),
     confirmed_at timestamptz(3),
     waited boolean NOT NULL DEFAULT false,
-    context text NOT NULL,
-    document text NOT NULL,
-    search tsvector NOT NULL,
+    bytes integer NOT NULL,
     PRIMARY KEY (machine, log, id)
   )`,
   // The orders of lists; see api/incident-list.ts.
-  'CREATE INDEX IF NOT EXISTS incidents_by_creation ON incidents (created_at, machine, id) WHERE current',
-  'CREATE INDEX IF NOT EXISTS incidents_by_update ON incidents (updated_at, machine, id) WHERE current',
+  ...COVERING.map(
+    ([name, order]) => `CREATE INDEX IF NOT EXISTS incidents_in_order_of_${name} ON incidents (${order}, machine, id)
+      INCLUDE (log, number, class, ${name === 'rank' ? '' : 'rank, '}state, source, assignee, containment, attention,
+        ${name === 'update' ? 'created_at' : 'updated_at'}, snoozed_until, resolution, bytes${name === 'creation' ? ', drill, waited, confirmed_at, acknowledged_at, resolved_at' : ''})
+        WHERE current`,
+  ),
+  // It holds as much, so that the planner does not rather go through all of a severity for a class that has none.
+  `CREATE INDEX IF NOT EXISTS incidents_by_class ON incidents (class, rank, created_at, machine, id)
+    INCLUDE (log, number, state, source, assignee, containment, attention, updated_at, snoozed_until, resolution, bytes)
+    WHERE current`,
+  `CREATE INDEX IF NOT EXISTS incidents_unresolved ON incidents (state, rank, created_at, machine, id)
+    WHERE current AND state <> 'resolved'`,
+  'CREATE INDEX IF NOT EXISTS incidents_recovering ON incidents (created_at, machine, id) WHERE current AND recovery = 1',
   'CREATE INDEX IF NOT EXISTS incidents_by_kind ON incidents (state, rank, class, created_at, machine, id) WHERE current',
-  'CREATE INDEX IF NOT EXISTS incidents_by_rank ON incidents (rank, created_at, machine, id) WHERE current',
   'CREATE INDEX IF NOT EXISTS incidents_by_source ON incidents (source, created_at, machine, id) WHERE current',
   'CREATE INDEX IF NOT EXISTS incidents_by_id ON incidents (id)',
   `CREATE INDEX IF NOT EXISTS incidents_needing_attention ON incidents (rank, created_at, machine, id)
@@ -130,7 +146,24 @@ const INITIAL: readonly string[] = [
     WHERE current AND assignee IS NOT NULL`,
   `CREATE INDEX IF NOT EXISTS incidents_by_containment ON incidents (containment, created_at, machine, id)
     WHERE current AND containment > 1`,
-  'CREATE INDEX IF NOT EXISTS incidents_by_words ON incidents USING gin (search)',
+  `CREATE TABLE IF NOT EXISTS documents (
+    machine text COLLATE "C" NOT NULL,
+    log text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    context text NOT NULL,
+    document text NOT NULL,
+    PRIMARY KEY (machine, log, id)
+  )`,
+  // Written where words have changed, and not with each change of an incident. Lexemes begin with a letter instead of
+  // having a weight, of which the index knows nothing: it would ask the rows themselves.
+  `CREATE TABLE IF NOT EXISTS words (
+    machine text COLLATE "C" NOT NULL,
+    log text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    search tsvector NOT NULL,
+    PRIMARY KEY (machine, log, id)
+  )`,
+  'CREATE INDEX IF NOT EXISTS words_by_search ON words USING gin (search)',
   `CREATE TABLE IF NOT EXISTS deliveries (
     machine text COLLATE "C" NOT NULL,
     log text COLLATE "C" NOT NULL,
@@ -293,76 +326,11 @@ const CAMPAIGNS: readonly string[] = [
   'CREATE INDEX IF NOT EXISTS fleet_incidents_open ON fleet_incidents (kind, machine) WHERE closed_at IS NULL',
 ];
 
-const COVERING = [
-  ['creation', 'created_at'],
-  ['update', 'updated_at'],
-  ['rank', 'rank, created_at'],
-] as const;
-
-/**
- * Incidents in narrow rows: a list looks at thousands of them for a page, and reads the texts of those alone that it shows.
- * The index of words is written where words have changed, and not with each change of an incident.
- */
-const NARROW: readonly string[] = [
-  `CREATE TABLE IF NOT EXISTS documents (
-    machine text COLLATE "C" NOT NULL,
-    log text COLLATE "C" NOT NULL,
-    id text COLLATE "C" NOT NULL,
-    context text NOT NULL,
-    document text NOT NULL,
-    PRIMARY KEY (machine, log, id)
-  )`,
-  `CREATE TABLE IF NOT EXISTS words (
-    machine text COLLATE "C" NOT NULL,
-    log text COLLATE "C" NOT NULL,
-    id text COLLATE "C" NOT NULL,
-    search tsvector NOT NULL,
-    PRIMARY KEY (machine, log, id)
-  )`,
-  'CREATE INDEX IF NOT EXISTS words_by_search ON words USING gin (search)',
-  'ALTER TABLE incidents ADD COLUMN IF NOT EXISTS bytes integer NOT NULL DEFAULT 0',
-  // Those of whole orders hold what lists filter by: thousands of incidents are looked at in a few hundred pages.
-  ...COVERING.flatMap(([name, order]) => [
-    `CREATE INDEX IF NOT EXISTS incidents_in_order_of_${name} ON incidents (${order}, machine, id)
-      INCLUDE (log, number, class, ${name === 'rank' ? '' : 'rank, '}state, source, assignee, containment, attention,
-        ${name === 'update' ? 'created_at' : 'updated_at'}, snoozed_until, resolution, bytes${name === 'creation' ? ', drill, waited, confirmed_at, acknowledged_at, resolved_at' : ''})
-        WHERE current`,
-    `DROP INDEX IF EXISTS incidents_by_${name}`,
-  ]),
-  // It holds as much, so that the planner does not rather go through all of a severity for a class that has none.
-  `CREATE INDEX IF NOT EXISTS incidents_by_class ON incidents (class, rank, created_at, machine, id)
-    INCLUDE (log, number, state, source, assignee, containment, attention, updated_at, snoozed_until, resolution, bytes)
-    WHERE current`,
-  `CREATE INDEX IF NOT EXISTS incidents_unresolved ON incidents (state, rank, created_at, machine, id)
-    WHERE current AND state <> 'resolved'`,
-  'CREATE INDEX IF NOT EXISTS incidents_recovering ON incidents (created_at, machine, id) WHERE current AND recovery = 1',
-];
-
-const OUT_OF_INCIDENTS: readonly string[] = [
-  `INSERT INTO documents (machine, log, id, context, document)
-    SELECT machine, log, id, context, document FROM incidents ON CONFLICT DO NOTHING`,
-  `INSERT INTO words (machine, log, id, search)
-    SELECT machine, log, id, search FROM incidents ON CONFLICT DO NOTHING`,
-  'UPDATE incidents SET bytes = octet_length(document) WHERE bytes = 0',
-  'DROP INDEX IF EXISTS incidents_by_words',
-  'ALTER TABLE incidents DROP COLUMN search, DROP COLUMN context, DROP COLUMN document',
-];
-
-/**
- * Lexemes begin with a letter instead of having a weight, of which the index knows nothing: it asked the rows themselves. A
- * vector with weights has positions, and one that was changed already has none.
- */
-const LETTERS: readonly string[] = [
-  `UPDATE words SET search = array_to_tsvector(ARRAY(
-      SELECT lower(weight) || lexeme FROM unnest(search) AS old (lexeme, positions, weights), unnest(weights) AS weight))
-    WHERE EXISTS (SELECT 1 FROM unnest(search) AS old (lexeme, positions, weights) WHERE weights IS NOT NULL)`,
-];
-
 /** One of 1,024 parts of the incidents, of equal size; a machine may count as high as it likes. */
 export const SAMPLE_PART = '(((number % 4194304) * 2654435761 >> 16) & 1023)';
 export const SAMPLE_PARTS = 1024;
 
-/** Sums over all machines, and the marks of those that are to be made again: all, in the beginning. */
+/** Sums over all machines, and the marks of those that are to be made again. */
 const SUMS_OVER_MACHINES: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS marks (
     machine text COLLATE "C" NOT NULL,
@@ -398,11 +366,6 @@ const SUMS_OVER_MACHINES: readonly string[] = [
     PRIMARY KEY (machine, length, beginning, class, source, rank)
   )`,
   "INSERT INTO meta (machine, name, value) VALUES ('', 'sums', '') ON CONFLICT DO NOTHING",
-  `INSERT INTO marks (machine, log, what, hour, batch)
-    SELECT DISTINCT '', '', 'activity', hour, 0 FROM hours ON CONFLICT DO NOTHING`,
-  `INSERT INTO marks (machine, log, what, hour, batch)
-    SELECT DISTINCT '', '', 'created', floor(extract(epoch FROM created_at) / 3600)::bigint, 0 FROM incidents
-    ON CONFLICT DO NOTHING`,
   `CREATE TABLE IF NOT EXISTS minute_sums (
     machine text COLLATE "C" NOT NULL,
     minute bigint NOT NULL,
@@ -420,17 +383,7 @@ const SUMS_OVER_MACHINES: readonly string[] = [
 
 /** Add the next layout at the end; never change one that a release had. */
 const MIGRATIONS: readonly Migration[] = [
-  { layout: 1, statements: INITIAL },
-  { layout: 2, statements: CAMPAIGNS },
-  {
-    layout: 3,
-    statements: NARROW,
-    move: { table: 'incidents', column: 'document', statements: OUT_OF_INCIDENTS },
-  },
-  // Since when a machine signs its requests.
-  { layout: 4, statements: ['ALTER TABLE machines ADD COLUMN IF NOT EXISTS signs_since timestamptz(3)'] },
-  { layout: 5, statements: LETTERS },
-  { layout: 6, statements: SUMS_OVER_MACHINES },
+  { layout: 1, statements: [...OF_MACHINES, ...CAMPAIGNS, ...SUMS_OVER_MACHINES] },
 ];
 
 /**
@@ -443,8 +396,6 @@ const TUNING: readonly string[] = [
   ),
   // To compile a query takes longer than any query of the fleet.
   `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET jit = off', current_database()); END $$`,
-  // Rows keep the room of a column that was dropped until they are written again.
-  'VACUUM FULL incidents',
 ];
 
 /** The layout that this program works with. */
@@ -480,11 +431,9 @@ export async function migrate(db: Kysely<FleetTables>): Promise<{ readonly from:
   const from = await layoutOf(db);
   refuseNewer(from);
   await sql.raw(META).execute(db);
-  for (const { layout, statements, move } of MIGRATIONS) {
+  for (const { layout, statements } of MIGRATIONS) {
     if (layout <= from) continue;
     for (const statement of statements) await sql.raw(statement).execute(db);
-    if (move !== undefined && (await hasColumn(db, move.table, move.column)))
-      for (const statement of move.statements) await sql.raw(statement).execute(db);
     for (const statement of TUNING)
       await sql
         .raw(statement)
@@ -497,12 +446,6 @@ export async function migrate(db: Kysely<FleetTables>): Promise<{ readonly from:
       .execute();
   }
   return { from, to: LAYOUT };
-}
-
-async function hasColumn(db: Kysely<FleetTables>, table: string, column: string): Promise<boolean> {
-  const { rows } = await sql`
-    SELECT 1 FROM information_schema.columns WHERE table_name = ${table} AND column_name = ${column}`.execute(db);
-  return rows.length > 0;
 }
 
 /** @throws RecorderError `config` unless the database has the layout of this program */

@@ -42,29 +42,6 @@ onEachEngine('migrations', (engine) => {
     }
   });
 
-  it('turn weights of words into letters, once', async () => {
-    const db = await open();
-    try {
-      await migrate(db);
-      await sql`
-        INSERT INTO words (machine, log, id, search)
-        VALUES ('m', 'l', 'INC-1', ${"'shell':1A,3C 'grace':2B 'bygrace':4"}::tsvector),
-          ('m', 'l', 'INC-2', array_to_tsvector(ARRAY['ashell', 'dbygrace']))`.execute(db);
-      for (const text of ['first', 'again']) {
-        await db.updateTable('meta').set({ value: '4' }).where('name', '=', 'layout').execute();
-        expect(await migrate(db), text).to.deep.equal({ from: 4, to: LAYOUT });
-        const { rows } = await sql<{ words: string[] }>`
-          SELECT tsvector_to_array(search) AS words FROM words ORDER BY id`.execute(db);
-        expect(rows.map(({ words }) => words)).to.deep.equal([
-          ['ashell', 'bgrace', 'cshell', 'dbygrace'],
-          ['ashell', 'dbygrace'],
-        ]);
-      }
-    } finally {
-      await db.destroy();
-    }
-  });
-
   it('make tables whose keys all begin with the machine, and no sequence', async () => {
     const db = await open();
     try {
