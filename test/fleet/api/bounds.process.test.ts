@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import { systemClock } from '../../../src/clock.ts';
 import type { FleetPrincipal } from '../../../src/fleet/access.ts';
+import { CampaignNews } from '../../../src/fleet/campaign-news.ts';
 import { Campaigns } from '../../../src/fleet/campaigns.ts';
 import { readFleetPolicy } from '../../../src/fleet/fleet-policy.ts';
 import { TOKEN } from '../../support/service-client.ts';
@@ -19,6 +20,7 @@ const PRINCIPALS: Readonly<Record<string, FleetPrincipal>> = {
 
 describe('who is bound to some machines', () => {
   let fleet: FleetReads;
+  let campaigns: Campaigns;
   let later = 0;
   const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + later };
 
@@ -85,7 +87,7 @@ describe('who is bound to some machines', () => {
   });
 
   it('sees of a campaign what is on their machines, and none that is on one of them alone', async () => {
-    const campaigns = new Campaigns({
+    campaigns = new Campaigns({
       db: fleet.db,
       clock: systemClock,
       policy: () => readFleetPolicy(undefined),
@@ -111,6 +113,19 @@ describe('who is bound to some machines', () => {
     expect(listed).to.include({ campaign, first_at: times[0], last_at: times.at(-1) });
   });
 
+  it('hears that a campaign has grown, also by what happened before its end', async () => {
+    const news = new CampaignNews(fleet.db);
+    expect(await news.look()).to.deep.equal([]);
+    await fleet.enrol('rome-1', { site: 'rome' });
+    const log = new MachineLog('rome-1');
+    log.report();
+    log.report({ model_hash: 'c0ffee' });
+    await fleet.take('rome-1', log.lines);
+    await campaigns.look();
+    expect((await news.look()).map(({ event }) => event)).to.deep.equal(['campaign.grown']);
+    expect(await news.look()).to.deep.equal([]);
+  });
+
   it('learns from no acknowledgement of a campaign how many others have it, and has not seen what others saw', async () => {
     const acknowledge = async (campaign: string, token: string) => {
       const { status, json, text } = await fleet.send('POST', '/api/v1/campaigns/acknowledge', {
@@ -121,16 +136,16 @@ describe('who is bound to some machines', () => {
       return json;
     };
     const { json: all } = await get('campaigns', TOKEN);
-    const { campaign, incidents } = all.find(({ machines }: { machines: number }) => machines === 4);
-    expect(incidents).to.equal(4);
+    const { campaign, incidents } = all.find(({ machines }: { machines: number }) => machines === 5);
+    expect(incidents).to.equal(5);
     // Who sees more is not told that all of it was seen.
     expect(await acknowledge(campaign, BERLIN)).to.include({ incidents: 2, acknowledged_incidents: 2 });
-    expect((await get(`campaigns/${campaign}`, TOKEN)).json).to.include({ incidents: 4, acknowledged_incidents: 2 });
+    expect((await get(`campaigns/${campaign}`, TOKEN)).json).to.include({ incidents: 5, acknowledged_incidents: 2 });
     const unseen = (await get(`campaigns/${campaign}`, 'pierres-token')).json;
     expect(unseen).to.include({ incidents: 2, acknowledged_incidents: null, acknowledged_by: null });
     expect(await acknowledge(campaign, 'pierres-token')).to.include({ acknowledged_by: 'pierre' });
     // Who sees less is not told how much there is.
-    expect(await acknowledge(campaign, TOKEN)).to.include({ acknowledged_by: 'ada', acknowledged_incidents: 4 });
+    expect(await acknowledge(campaign, TOKEN)).to.include({ acknowledged_by: 'ada', acknowledged_incidents: 5 });
     for (const token of [BERLIN, 'pierres-token']) {
       const { json } = await get(`campaigns/${campaign}`, token);
       expect(json).to.include({ incidents: 2, acknowledged_incidents: 2, acknowledged_by: 'ada' });
