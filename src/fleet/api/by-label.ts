@@ -121,17 +121,18 @@ export const byLabelRoutes = (
           ...(given.class === undefined ? {} : { class: given.class }),
           machines: chosen.map(({ machine, class: ofClass }) => ({ machine, class: ofClass! })),
         });
-      } else {
-        const { detail } = known;
-        const isSame =
-          detail.action === action &&
-          detail.reason === reason &&
-          detail.class === given.class &&
-          detail.good_for === expiresIn * SECOND &&
-          areSame(detail.labels, labels);
-        if (!isSame) throw new RecorderError('idempotency_mismatch', 'this Idempotency-Key was used with another act');
-        ctx.set('Idempotent-Replayed', 'true');
       }
+      // Also what was stored just now may be another one's, with the same key.
+      const detail = (known ?? (await acts.find(act)))?.detail;
+      const isSame =
+        detail !== undefined &&
+        detail.action === action &&
+        detail.reason === reason &&
+        detail.class === given.class &&
+        detail.good_for === expiresIn * SECOND &&
+        areSame(detail.labels, labels);
+      if (!isSame) throw new RecorderError('idempotency_mismatch', 'this Idempotency-Key was used with another act');
+      if (known !== undefined) ctx.set('Idempotent-Replayed', 'true');
       ctx.set('Location', `${PATH}/${act}`);
       await respondAct(ctx, 202, acts, act);
     },

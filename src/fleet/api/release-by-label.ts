@@ -81,19 +81,19 @@ export const releaseByLabelRoutes = (
         const incidents = machines.reduce((sum, one) => sum + one.incidents.length, 0);
         const detail = { act, action, labels, reason, principal: principal.name, by, good_for: expiresIn * SECOND };
         await acts.begin({ ...detail, machines, incidents });
-      } else {
-        const { detail } = known;
-        const isSame =
-          detail.action === action &&
-          detail.reason === reason &&
-          detail.good_for === expiresIn * SECOND &&
-          areSame(detail.labels, labels);
-        if (!isSame) throw new RecorderError('idempotency_mismatch', 'this Idempotency-Key was used with another act');
-        ctx.set('Idempotent-Replayed', 'true');
       }
-      ctx.set('Location', `${PATH}/${act}`);
-      const row = await acts.find(act);
+      const row = known ?? (await acts.find(act));
       if (row === undefined) throw new RecorderError('internal', 'an act that was stored is not there');
+      // Also what was stored just now may be another one's, with the same key.
+      const { detail } = row;
+      const isSame =
+        detail.action === action &&
+        detail.reason === reason &&
+        detail.good_for === expiresIn * SECOND &&
+        areSame(detail.labels, labels);
+      if (!isSame) throw new RecorderError('idempotency_mismatch', 'this Idempotency-Key was used with another act');
+      if (known !== undefined) ctx.set('Idempotent-Replayed', 'true');
+      ctx.set('Location', `${PATH}/${act}`);
       respondJson(ctx, 202, JSON.stringify(await shownAct(acts, row, undefined, true, true)));
     },
   },

@@ -53,4 +53,14 @@ describe('an act by label without its commands', () => {
       expect(reason).to.include('ask again');
     });
   }
+
+  it('is one act for one key, also of two requests at once', async () => {
+    const give = (reason: string) =>
+      fleet.send('POST', '/api/v1/containment/by-label/release', {
+        headers: { 'Idempotency-Key': 'at-once' },
+        body: { action: 'freeze_agent', labels: LABELS, reason, confirm: 1 },
+      });
+    const answers = await Promise.all([give('one'), give('another')]);
+    expect(answers.map(({ status }) => status)).to.have.members([202, 422]);
+  });
 });
