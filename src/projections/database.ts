@@ -109,11 +109,6 @@ export class Database {
     if (!this.#connection.isTransaction) this.#begin.run();
   }
 
-  /** Whether a transaction is open. */
-  get isWriting(): boolean {
-    return this.#connection.isTransaction;
-  }
-
   /** Keeps what was written since `begin`. Throws when there is no room; then `rollBack`. */
   commit(): void {
     if (this.#connection.isTransaction) this.#commit.run();

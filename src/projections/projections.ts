@@ -83,7 +83,7 @@ const LEAVING = 'incidents leave the record';
  */
 const MOST_HELD = 2048;
 const MOST_HELD_BYTES = 6 * MEBIBYTE;
-/** What part of them is stored then: each time, counts are written for all of them together. */
+/** What part of so many is stored at least: each time, counts are written for all of them together. */
 const STORED_PART = 1 / 8;
 /** How long they are held before all of them are stored and committed, in milliseconds: nobody reads them meanwhile. */
 const COMMIT_HELD_AFTER = 10_000;
@@ -117,6 +117,11 @@ const COMPACT_AT_IF_SCARCE = MEBIBYTE / 8;
 const COMMIT_SLICES = 8;
 /** The pause between two merges of the search index, in milliseconds: each takes some milliseconds. */
 const MERGE_AFTER = 25;
+/**
+ * With a longer write-ahead log, in bytes, the next merge waits for the next commit: nothing is compacted while nothing is
+ * recorded, and what the merges of an idle service have written would hold up the next report.
+ */
+const MERGE_UNTIL = 8 * MEBIBYTE;
 /** How many times `compact` is called for each time that it looks at the size of the write-ahead log. */
 const LOOK_EVERY = 16;
 
@@ -482,23 +487,35 @@ export class Projections {
     this.#timer = undefined;
     try {
       if (this.#position !== this.#committed) this.#settle();
-      this.#mergeSearch();
       this.#database.commit();
       this.#committed = this.#position;
-      return true;
     } catch (error) {
       this.#undo(error as Error);
       return false;
     }
+    this.#mergeSearch();
+    return true;
   }
 
-  /** Merges some of the search index, and goes on a moment later where there is more. */
+  /**
+   * Merges some of the search index, and goes on a moment later where there is more. In a transaction of its own: where
+   * there is room for entries and none to merge, the entries stay.
+   */
   #mergeSearch(): void {
-    if (this.#isClosed || !this.#database.isWriting || !this.#incidents.mergeSearch()) return;
+    if (this.#isClosed || this.#compacting !== undefined) return;
+    let isMore = false;
+    try {
+      this.#database.begin();
+      isMore = this.#incidents.mergeSearch();
+      this.#database.commit();
+    } catch {
+      // No room: it is tried again after the next commit.
+      this.#database.rollBack();
+    }
+    if (!isMore || this.#database.uncompacted >= (this.#isRoomScarce ? COMPACT_AT : MERGE_UNTIL)) return;
     this.#mergeTimer ??= setTimeout(() => {
       this.#mergeTimer = undefined;
-      if (this.#compacting !== undefined || this.#isClosed) return;
-      this.#write(() => this.flush());
+      if (this.#compacting === undefined && !this.#isClosed) this.flush();
     }, MERGE_AFTER).unref();
   }
 
@@ -702,8 +719,10 @@ export class Projections {
   #storeOldest(made: Changes): void {
     const { changes } = made;
     if (changes.size < MOST_HELD && made.bytes < MOST_HELD_BYTES) return;
-    let surplus = Math.ceil(changes.size * STORED_PART);
-    made.bytes *= 1 - STORED_PART;
+    // One page of the log may bring as many as are held.
+    const kept = (1 - STORED_PART) * Math.min(1, MOST_HELD / changes.size, MOST_HELD_BYTES / made.bytes);
+    let surplus = Math.ceil(changes.size * (1 - kept));
+    made.bytes *= kept;
     const oldest = new Map<string, RecordChange>();
     for (const [id, change] of changes) {
       if (surplus-- === 0) break;

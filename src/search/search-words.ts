@@ -94,9 +94,11 @@ function wordsOfRun(text: string): string {
   if (text.length > LONGEST_RUN_KEPT) return wordsIn(text);
   const known = knownRuns.get(text);
   if (known !== undefined) return known;
-  const words = wordsIn(text);
+  // A part of a string keeps all of it in memory: here, a whole report.
+  const copy = Buffer.from(text, 'utf16le').toString('utf16le');
+  const words = wordsIn(copy);
   if (knownRuns.size === MOST_RUNS_KEPT) knownRuns.clear();
-  knownRuns.set(text, words);
+  knownRuns.set(copy, words);
   return words;
 }
 

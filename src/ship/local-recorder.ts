@@ -86,7 +86,7 @@ export class LocalRecorder {
       throw new PastTheEnd(head, from);
     }
     const refusal = await refusalOf(response);
-    if (gone === undefined || refusal.status >= 500) throw refusal;
+    if (gone === undefined || (refusal.status !== 410 && refusal.status !== 400)) throw refusal;
     throw new EntriesGone(gone.message);
   }
 

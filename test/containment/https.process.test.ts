@@ -93,6 +93,30 @@ describe('a service over https', () => {
     expect(received).to.deep.equal([]);
   });
 
+  it('is not asked then either when the environment turns the check off', async () => {
+    const variable = 'NODE_TLS_REJECT_UNAUTHORIZED';
+    const tokenPath = join(directory(), 'token');
+    writeFileSync(tokenPath, TOKEN, { mode: 0o600 });
+    process.env[variable] = '0';
+    try {
+      for (const prove of [false, true]) {
+        const found = await send({
+          endpoint: { url: parseTargetUrl(`${origin}/`)! },
+          tokenPath,
+          prove,
+          headers: { 'idempotency-key': 'a key' },
+          body: {},
+          timeout: 20_000,
+          signal: new AbortController().signal,
+        });
+        expect(found).to.have.property('kind', 'missed');
+      }
+    } finally {
+      Reflect.deleteProperty(process.env, variable);
+    }
+    expect(received).to.deep.equal([]);
+  });
+
   it('proves over TLS that it knows the token, where it has to', async () => {
     const tokenPath = join(directory(), 'token');
     for (const [token, kind, seen] of [

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
 import { verifyLog } from '../../src/audit/verify.ts';
 import { HOUR } from '../../src/clock.ts';
@@ -9,6 +10,7 @@ import { Archivist } from '../../src/incidents/archivist.ts';
 import { CatchUp } from '../../src/projections/catch-up.ts';
 import { Database, databasePath } from '../../src/projections/database.ts';
 import { Projections } from '../../src/projections/projections.ts';
+import { Search } from '../../src/projections/search.ts';
 import { generateLog } from '../bench/generate-log.ts';
 import { draft, HASH } from '../support/audit-log.ts';
 import { FixedClock } from '../support/fixed-clock.ts';
@@ -20,6 +22,23 @@ const report = { class: 'prompt_injection', source: 'tool-firewall', description
 
 describe('rebuilding the projections from a log', () => {
   const directory = temporaryDirectories();
+
+  const mergeSome = Object.getOwnPropertyDescriptor(Search.prototype, 'mergeSome')!;
+
+  /** The entries of a log with so many incidents. */
+  const entriesOf = async (incidents: number, evidence: { readonly least: number; readonly most: number }) => {
+    const log = join(directory(), 'audit.jsonl');
+    await generateLog({ incidents, path: log, hash: HASH, evidence });
+    let offset = 0;
+    return readFileSync(log, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => {
+        const length = Buffer.byteLength(line) + 1;
+        offset += length;
+        return { ...readEntry(line), offset: offset - length, length };
+      });
+  };
 
   it('takes it that an archived segment is missing in the midst of what is applied at a time', async () => {
     const home = directory();
@@ -61,17 +80,7 @@ describe('rebuilding the projections from a log', () => {
     it(`comes to the same whether incidents are stored after each page or ${title}`, () => same(evidence));
 
   const same = async (most: number): Promise<void> => {
-    const log = join(directory(), 'audit.jsonl');
-    await generateLog({ incidents: 150, path: log, hash: HASH, evidence: { least: Math.floor(most / 3), most } });
-    let offset = 0;
-    const entries = readFileSync(log, 'utf8')
-      .trimEnd()
-      .split('\n')
-      .map((line) => {
-        const length = Buffer.byteLength(line) + 1;
-        offset += length;
-        return { ...readEntry(line), offset: offset - length, length };
-      });
+    const entries = await entriesOf(150, { least: Math.floor(most / 3), most });
     const rows = (isHeld: (page: number) => boolean): unknown => {
       const path = join(directory(), 'audit.sqlite');
       const projections = new Projections(path);
@@ -98,6 +107,60 @@ describe('rebuilding the projections from a log', () => {
     expect(rows(() => true)).to.deep.equal(expected);
     expect(rows((page) => page % 3 !== 0)).to.deep.equal(expected);
   };
+
+  it('holds no more of them than it may, however many come at a time', async () => {
+    const entries = await entriesOf(4000, { least: 20, most: 60 });
+    const projections = new Projections(join(directory(), 'audit.sqlite'));
+    const seen = new Set<string>();
+    for (let at = 0; at < entries.length; at += 2500) {
+      const page = entries.slice(at, at + 2500);
+      projections.catchUp(page, true);
+      for (const { data } of page) if ('incident' in data) seen.add(data.incident);
+      const held = [...seen].filter((id) => !projections.incidents.has(id));
+      expect(held.length).to.be.at.most(2048);
+    }
+    expect(seen.size).to.be.at.least(4000);
+    projections.close();
+  });
+
+  it('keeps what was applied when there is no room to merge parts of the search index', async () => {
+    const recording = await Recording.open(directory());
+    const { projections, recorder } = recording;
+    try {
+      Search.prototype.mergeSome = () => {
+        throw new Error('database or disk is full');
+      };
+      const { incident } = await recorder.report(report);
+      expect(projections.flush()).to.equal(true);
+      expect(projections.fault).to.equal(undefined);
+      expect(projections.unfinished).to.equal(false);
+      expect(projections.incidents.has(incident.id)).to.equal(true);
+    } finally {
+      Object.defineProperty(Search.prototype, 'mergeSome', mergeSome);
+      await recording.close();
+    }
+  });
+
+  it('does not go on to merge the search index while much waits to be compacted', async () => {
+    const entries = await entriesOf(700, { least: 60_000, most: 64_000 });
+    const projections = new Projections(join(directory(), 'audit.sqlite'));
+    let merges = 0;
+    const mergesAfter = async (taken: typeof entries): Promise<number> => {
+      projections.catchUp(taken);
+      projections.flush();
+      merges = 0;
+      await pause(200);
+      return merges;
+    };
+    try {
+      Search.prototype.mergeSome = () => (merges += 1) > 0;
+      expect(await mergesAfter(entries.slice(0, 10))).to.be.greaterThan(1);
+      expect(await mergesAfter(entries.slice(10))).to.be.at.most(1);
+    } finally {
+      Object.defineProperty(Search.prototype, 'mergeSome', mergeSome);
+      projections.close();
+    }
+  });
 
   describe('when the database refuses a commit between two pages of the log', () => {
     const commit = Object.getOwnPropertyDescriptor(Database.prototype, 'commit')!;
