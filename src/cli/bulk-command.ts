@@ -9,7 +9,7 @@ import type { BulkAnswer, BulkPreview } from '../domain/bulk-command.ts';
 import { ApiClient, type OperatorOptions, withQuery } from './api-client.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { groupTable, readGroups } from './groups.ts';
-import { effectLines } from './release-preview.ts';
+import { effectLines, uncertainLines } from './release-preview.ts';
 import { canAsk, confirmed } from './terminal/confirm.ts';
 import { writeJson, writeLines, writeNotice } from './terminal/output.ts';
 import { progressBar } from './terminal/progress-bar.ts';
@@ -121,6 +121,7 @@ async function show(api: ApiClient, filters: Filters, name: BulkName, preview: B
   const among = judged === undefined ? '' : `; of the first ${judged}`;
   const on = Object.entries(machines).map(([machine, count]) => `${count} on ${machine}`);
   if (on.length > 0) writeNotice(`${on.slice(0, MOST_SHOWN).join(', ')}${on.length > MOST_SHOWN ? ', …' : ''}`);
+  for (const line of uncertainLines(preview.uncertain)) writeNotice(line);
   writeNotice(`${matched} ${matched === 1 ? 'incident' : 'incidents'}${among}: ${parts.join(', ')}`);
   if (name !== 'resolve') return;
   for (const [step, count] of Object.entries(missing)) {

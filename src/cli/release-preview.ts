@@ -1,5 +1,6 @@
 /** What a command would release, in words: for the question before it, and for what was done. */
 import { Refused } from '../client/errors.ts';
+import type { UncertainMachine } from '../domain/bulk-command.ts';
 import type { ReleasePreview } from '../client/shapes.ts';
 import { type ApiClient, withQuery } from './api-client.ts';
 import { printable } from './terminal/printable.ts';
@@ -31,14 +32,28 @@ export const releasedIn = (preview: ReleasePreview | undefined): readonly string
   (preview?.actions ?? []).filter(({ releases }) => releases).map(({ action }) => action);
 
 /** What would become of each action, and which incidents can't take the command yet. */
-export function previewLines({ actions, incidents }: ReleasePreview): readonly string[] {
+export function previewLines({ actions, incidents, uncertain }: ReleasePreview): readonly string[] {
   const [one] = incidents;
   return [
     ...effectLines(actions, incidents.length === 1 && one !== undefined ? printable(one.id) : incidents.length),
     ...incidents.flatMap(({ id, missing = [] }) =>
       missing.length === 0 ? [] : [`${printable(id)} can't be resolved yet: its recovery needs ${missing.join(', ')}`],
     ),
+    ...uncertainLines(uncertain),
   ];
+}
+
+/** How many machines are named. */
+const MOST_NAMED = 20;
+
+/** The machines of which a fleet does not know how they are now. */
+export function uncertainLines(machines: readonly UncertainMachine[] = []): readonly string[] {
+  const named = machines.slice(0, MOST_NAMED).map(({ machine, silent, heard_at: heard, behind }) => {
+    const why = silent ? `is silent, last heard ${heard ?? 'never'}` : `has ${behind} more entries than the fleet`;
+    return `${printable(machine)} ${why}: it may be otherwise there by now`;
+  });
+  const more = machines.length - named.length;
+  return more > 0 ? [...named, `and ${more} more such machines`] : named;
 }
 
 /**

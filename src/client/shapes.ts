@@ -336,6 +336,13 @@ export interface ReleasePreview {
     readonly missing?: readonly RecoveryStep[];
   }[];
   readonly unknown: readonly string[];
+  /** At a fleet: the machines whose incidents may be others by now; not there when there is none. */
+  readonly uncertain?: readonly {
+    readonly machine: string;
+    readonly silent: boolean;
+    readonly heard_at: string | null;
+    readonly behind: number;
+  }[];
 }
 
 /** Confirms that an action was carried out. */

@@ -26,6 +26,16 @@ export interface BulkAnswer {
   readonly stopped?: { readonly status: number; readonly error: string };
 }
 
+/** A machine of which a fleet does not know how it is now. */
+export interface UncertainMachine {
+  readonly machine: string;
+  /** Whether it was not heard for long, or was revoked; and when it was heard last. */
+  readonly silent: boolean;
+  readonly heard_at: string | null;
+  /** How many of its entries the fleet does not have. */
+  readonly behind: number;
+}
+
 export interface BulkPreview {
   /** How many incidents the filter selects. */
   readonly matched: number;
@@ -33,6 +43,8 @@ export interface BulkPreview {
   readonly complete: boolean;
   /** At a fleet: how many are on which machine. */
   readonly machines?: Readonly<Record<string, number>>;
+  /** At a fleet: those of them whose incidents may be others by now; not there when there is none. */
+  readonly uncertain?: readonly UncertainMachine[];
   readonly classes: Readonly<Record<string, number>>;
   readonly severities: Readonly<Record<string, number>>;
   readonly states: Readonly<Record<string, number>>;

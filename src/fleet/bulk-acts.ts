@@ -72,7 +72,7 @@ export class BulkActs {
     return rows[0];
   }
 
-  /** The newest acts, without their incidents but how many these are. @param machines of which one must be in it */
+  /** The newest acts. */
   async list(
     limit: number,
     before: { readonly at: string; readonly id: string } | undefined,

@@ -15,8 +15,8 @@ export interface CampaignChange {
 
 export class CampaignNews {
   readonly #db: FleetDatabase;
-  /** How far each reached; undefined before the first look. */
-  #known: ReadonlyMap<string, string> | undefined;
+  /** What says whether each has grown; undefined before the first look. */
+  #known: ReadonlyMap<string, number> | undefined;
 
   constructor(db: FleetDatabase) {
     this.#db = db;
@@ -28,16 +28,16 @@ export class CampaignNews {
   }
 
   async look(): Promise<readonly CampaignChange[]> {
-    const { rows } = await sql<{ campaign: string; first_at: Date; last_at: Date }>`
-      SELECT campaign, first_at, last_at FROM campaigns WHERE machine = ''
+    const { rows } = await sql<{ campaign: string; grown: number }>`
+      SELECT campaign, grown FROM campaigns WHERE machine = ''
       ORDER BY last_at DESC, campaign DESC LIMIT ${sql.lit(MOST_LOOKED_AT)}`.execute(this.#db);
     const known = this.#known;
-    const now = new Map(rows.map((row) => [row.campaign, `${row.first_at.getTime()} ${row.last_at.getTime()}`]));
+    const now = new Map(rows.map(({ campaign, grown }) => [campaign, grown]));
     this.#known = now;
     if (known === undefined) return [];
-    return [...now].flatMap(([campaign, reach]): readonly CampaignChange[] => {
+    return [...now].flatMap(([campaign, grown]): readonly CampaignChange[] => {
       const before = known.get(campaign);
-      if (before === reach) return [];
+      if (before === grown) return [];
       return [{ campaign, event: before === undefined ? 'campaign.raised' : 'campaign.grown' }];
     });
   }

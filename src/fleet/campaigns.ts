@@ -136,7 +136,8 @@ export class Campaigns {
     // Twice: somebody else may raise it between.
     for (let attempt = 0; attempt < 2; attempt += 1) {
       const grown = await sql`
-        UPDATE campaigns SET first_at = least(first_at, ${at}::timestamptz), last_at = greatest(last_at, ${at}::timestamptz)
+        UPDATE campaigns SET first_at = least(first_at, ${at}::timestamptz),
+          last_at = greatest(last_at, ${at}::timestamptz), grown = grown + 1
         WHERE machine = '' AND signature = ${signature}
           AND ${at}::timestamptz BETWEEN first_at - ${within} AND last_at + ${within} RETURNING campaign`.execute(db);
       if (grown.rows.length > 0) return;

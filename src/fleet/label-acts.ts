@@ -18,11 +18,10 @@ import {
   type Role,
   stepsOf,
 } from '../../machines/vocabulary.ts';
-import { MINUTE } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
 import { parsePolicy } from '../policy/parse.ts';
 import { readYaml } from '../policy/yaml.ts';
-import { storable } from './acts.ts';
+import { isCompleted, isOver, NEVER_GIVEN, storable } from './acts.ts';
 import { COMMAND_COLUMNS, type CommandRow, type FleetCommands, reasonOf } from './commands.ts';
 import type { FleetDatabase } from './database.ts';
 
@@ -30,8 +29,6 @@ import type { FleetDatabase } from './database.ts';
 const MOST_MACHINES = 10_000;
 /** How many commands are stored at a time. */
 const AT_ONCE = 4;
-/** How long after an act its missing commands are added, and from when on, in milliseconds. */
-const LATE = 5000;
 
 /** What would be done on a machine. */
 export interface Candidate {
@@ -65,6 +62,8 @@ export interface LabelAct {
 interface ActRow {
   readonly id: string;
   readonly at: Date;
+  /** Whether the commands that are missing come to nothing. */
+  readonly over: boolean;
   readonly detail: LabelAct;
 }
 
@@ -162,7 +161,7 @@ export class LabelActs {
 
   async find(act: string): Promise<ActRow | undefined> {
     const { rows } = await sql<ActRow>`
-      SELECT a.id, a.at, a.detail FROM acts a WHERE a.machine = '' AND a.id = ${act} AND a.what = ${BY_LABEL}`.execute(
+      SELECT a.id, a.at, ${isOver} AS over, a.detail FROM acts a WHERE a.machine = '' AND a.id = ${act} AND a.what = ${BY_LABEL}`.execute(
       this.#db,
     );
     return rows[0];
@@ -174,7 +173,7 @@ export class LabelActs {
     before: { readonly at: string; readonly id: string } | undefined,
   ): Promise<readonly ActRow[]> {
     const { rows } = await sql<ActRow>`
-      SELECT a.id, a.at, a.detail FROM acts a WHERE a.machine = '' AND a.what = ${BY_LABEL}
+      SELECT a.id, a.at, ${isOver} AS over, a.detail FROM acts a WHERE a.machine = '' AND a.what = ${BY_LABEL}
         ${before === undefined ? sql`` : sql`AND (a.at, a.id) < (${before.at}::timestamptz, ${before.id})`}
       ORDER BY a.at DESC, a.id DESC LIMIT ${limit}::bigint`.execute(this.#db);
     return rows;
@@ -195,7 +194,10 @@ export class LabelActs {
   }
 
   /** The commands of an act with what came of each, and whether the action is in force there now. */
-  async progressOf({ act, action, machines }: LabelAct): Promise<readonly object[]> {
+  async progressOf({
+    over,
+    detail: { act, action, machines },
+  }: Pick<ActRow, 'over' | 'detail'>): Promise<readonly object[]> {
     const { rows } = await sql<CommandRow & { in_force: boolean }>`
       SELECT ${COMMAND_COLUMNS}, EXISTS (
         SELECT 1 FROM posture p JOIN logs l ON l.machine = p.machine AND l.log = p.log AND l.active
@@ -204,8 +206,10 @@ export class LabelActs {
     const byMachine = new Map(rows.map((row) => [row.machine, row]));
     return machines.map(({ machine }) => {
       const row = byMachine.get(machine);
-      if (row === undefined)
-        return { machine, command: null, status: 'pending', reason: null, incident: null, in_force: false };
+      if (row === undefined) {
+        const fate = over ? { status: 'expired', reason: NEVER_GIVEN } : { status: 'pending', reason: null };
+        return { machine, command: null, ...fate, incident: null, in_force: false };
+      }
       return {
         machine,
         command: row.id,
@@ -221,8 +225,7 @@ export class LabelActs {
   async complete(): Promise<void> {
     const { rows } = await sql<{ detail: LabelAct }>`
       SELECT a.detail FROM acts a WHERE a.machine = '' AND a.what = ${BY_LABEL}
-        AND a.at > clock_timestamp() - ${10 * MINUTE}::float8 * interval '1 millisecond'
-        AND a.at < clock_timestamp() - ${LATE}::float8 * interval '1 millisecond'
+        AND ${isCompleted}
         AND jsonb_array_length(a.detail->'machines') > (SELECT count(*) FROM commands c WHERE c.act = a.id)
       LIMIT 10`.execute(this.#db);
     for (const { detail } of rows) await this.#issue(detail);

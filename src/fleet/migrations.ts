@@ -319,6 +319,7 @@ const CAMPAIGNS: readonly string[] = [
     first_at timestamptz(3) NOT NULL,
     last_at timestamptz(3) NOT NULL,
     raised_at timestamptz(3) NOT NULL,
+    grown bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (machine, campaign)
   )`,
   'CREATE INDEX IF NOT EXISTS campaigns_by_signature ON campaigns (signature)',

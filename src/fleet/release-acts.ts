@@ -7,10 +7,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
 import type { ContainmentAction, Role } from '../../machines/vocabulary.ts';
-import { MINUTE } from '../clock.ts';
 import { RELEASED_EARLY } from '../domain/posture.ts';
 import { RecorderError } from '../errors.ts';
-import { storable } from './acts.ts';
+import { isCompleted, isOver, NEVER_GIVEN, storable } from './acts.ts';
 import { COMMAND_COLUMNS, type CommandRow, type CommandStatus, type FleetCommands, reasonOf } from './commands.ts';
 import type { FleetDatabase } from './database.ts';
 
@@ -19,8 +18,6 @@ const MOST_MACHINES = 10_000;
 const MOST_INCIDENTS = 10_000;
 /** How many commands are stored at a time. */
 const AT_ONCE = 4;
-/** How long after an act its missing commands are added, and from when on, in milliseconds. */
-const LATE = 5000;
 
 /** An incident that holds the action, and the role that its release takes there. */
 export interface Holder {
@@ -62,6 +59,8 @@ export interface ReleaseAct {
 export interface ReleaseActRow {
   readonly id: string;
   readonly at: Date;
+  /** Whether the commands that are missing come to nothing. */
+  readonly over: boolean;
   readonly detail: ReleaseAct;
 }
 
@@ -170,7 +169,7 @@ export class ReleaseActs {
 
   async find(act: string): Promise<ReleaseActRow | undefined> {
     const { rows } = await sql<ReleaseActRow>`
-      SELECT a.id, a.at, a.detail FROM acts a WHERE a.machine = '' AND a.id = ${act} AND a.what = ${RELEASE}`.execute(
+      SELECT a.id, a.at, ${isOver} AS over, a.detail FROM acts a WHERE a.machine = '' AND a.id = ${act} AND a.what = ${RELEASE}`.execute(
       this.#db,
     );
     return rows[0];
@@ -182,14 +181,17 @@ export class ReleaseActs {
     before: { readonly at: string; readonly id: string } | undefined,
   ): Promise<readonly ReleaseActRow[]> {
     const { rows } = await sql<ReleaseActRow>`
-      SELECT a.id, a.at, a.detail FROM acts a WHERE a.machine = '' AND a.what = ${RELEASE}
+      SELECT a.id, a.at, ${isOver} AS over, a.detail FROM acts a WHERE a.machine = '' AND a.what = ${RELEASE}
         ${before === undefined ? sql`` : sql`AND (a.at, a.id) < (${before.at}::timestamptz, ${before.id})`}
       ORDER BY a.at DESC, a.id DESC LIMIT ${limit}::bigint`.execute(this.#db);
     return rows;
   }
 
   /** What came of an act on each of its machines, and whether the action is in force there now. */
-  async progressOf({ act, action, machines }: ReleaseAct): Promise<readonly ReleaseProgress[]> {
+  async progressOf({
+    over,
+    detail: { act, action, machines },
+  }: Pick<ReleaseActRow, 'over' | 'detail'>): Promise<readonly ReleaseProgress[]> {
     const { rows } = await sql<CommandRow>`SELECT ${COMMAND_COLUMNS} FROM commands c WHERE c.act = ${act}`.execute(
       this.#db,
     );
@@ -201,13 +203,13 @@ export class ReleaseActs {
     const byIncident = new Map(rows.map((row) => [`${row.machine} ${row.incident}`, row]));
     return machines.map(({ machine, incidents }) => {
       const own = incidents.map(({ id }) => byIncident.get(`${machine} ${id}`));
-      const statuses = own.map((row) => row?.status ?? 'pending');
+      const statuses = own.map((row) => row?.status ?? (over ? 'expired' : 'pending'));
       const status = WORST_FIRST.find((one) => statuses.includes(one)) ?? 'done';
       const worst = own.find((row) => row?.status === status);
       return {
         machine,
         status,
-        reason: worst === undefined ? null : reasonOf(worst),
+        reason: worst !== undefined ? reasonOf(worst) : status === 'expired' ? NEVER_GIVEN : null,
         incidents: incidents.length,
         done: statuses.filter((one) => one === 'done').length,
         in_force: inForce.has(machine),
@@ -219,8 +221,7 @@ export class ReleaseActs {
   async complete(): Promise<void> {
     const { rows } = await sql<{ detail: ReleaseAct }>`
       SELECT a.detail FROM acts a WHERE a.machine = '' AND a.what = ${RELEASE}
-        AND a.at > clock_timestamp() - ${10 * MINUTE}::float8 * interval '1 millisecond'
-        AND a.at < clock_timestamp() - ${LATE}::float8 * interval '1 millisecond'
+        AND ${isCompleted}
         AND (a.detail->>'incidents')::bigint > (SELECT count(*) FROM commands c WHERE c.act = a.id)
       LIMIT 10`.execute(this.#db);
     for (const { detail } of rows) await this.#issue(detail);

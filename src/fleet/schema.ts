@@ -362,6 +362,8 @@ interface CampaignsTable {
   first_at: Time;
   last_at: Time;
   raised_at: Time;
+  /** A number that is another one whenever it has grown. */
+  grown: Generated<number>;
 }
 
 /** Hours whose sums are not what they were: see `read-models/marks.ts`. */

@@ -44,6 +44,8 @@ describe('the fleet as one recorder', () => {
     const own = await one.recorder.get(`/api/v1/containment/preview?id=${first}&command=resolve`);
     const shown = await preview(`machine=oven-1&id=${first}&command=resolve`, tokenOf('ada'));
     const withMachine = (list: readonly object[]) => list.map((item) => ({ machine: 'oven-1', ...item }));
+    // Entries may be under way.
+    delete shown.uncertain;
     expect(shown).to.deep.equal({
       ...own.json,
       actions: withMachine(own.json.actions),

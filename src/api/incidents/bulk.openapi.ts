@@ -104,7 +104,7 @@ const previewed = named(
       ),
     ),
     snapshot: meaning(text(), 'The cursor with which the command works what was previewed, and nothing newer.'),
-  } satisfies FieldsOf<Omit<BulkPreview, 'machines'>>),
+  } satisfies FieldsOf<Omit<BulkPreview, 'machines' | 'uncertain'>>),
 );
 
 export const bulkPaths: ZodOpenApiPathsObject = {

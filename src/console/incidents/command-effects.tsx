@@ -23,6 +23,8 @@ export interface ActionPreview {
 
 interface Known {
   readonly actions: readonly ActionPreview[];
+  /** The machines of a fleet that are silent, or behind: there it may be otherwise by now. */
+  readonly uncertain?: readonly { readonly machine: string; readonly silent: boolean; readonly behind: number }[];
   /** The actions that each holds, and whether it takes the command now. */
   readonly incidents?: readonly {
     readonly machine?: string;
@@ -88,7 +90,32 @@ const previewOf = async (ids: readonly string[], ends: AbortSignal): Promise<Kno
     const isHeld = refusing.some((one) => one.machine === machine && one.actions.includes(action));
     return { ...(machine !== undefined && { machine }), action, holders, others, releases: others === 0 && !isHeld };
   });
-  return { actions: actions.toSorted((one, other) => Number(other.releases) - Number(one.releases)) };
+  const uncertain = new Map(parts.flatMap((part) => part.uncertain ?? []).map((one) => [one.machine, one]));
+  return {
+    uncertain: [...uncertain.values()],
+    actions: actions.toSorted((one, other) => Number(other.releases) - Number(one.releases)),
+  };
+};
+
+/** How many machines are named. */
+const MOST_MACHINES = 5;
+
+/** Where it may be otherwise by now. */
+const Uncertain = ({ machines }: { readonly machines: NonNullable<Known['uncertain']> }) => {
+  if (machines.length === 0) return null;
+  const named = machines
+    .slice(0, MOST_MACHINES)
+    .map(
+      ({ machine, silent, behind }) =>
+        `${machine} ${silent ? 'is silent' : `is ${counted(behind, 'entry', 'entries')} behind`}`,
+    );
+  const more = machines.length - named.length;
+  return (
+    <p class="error" role="status">
+      {named.join(', ')}
+      {more > 0 && `, and ${counted(more, 'more machine')}`}: what follows may be otherwise there by now.
+    </p>
+  );
 };
 
 /** What resolving releases: what it takes away first. */
@@ -107,11 +134,18 @@ export const ReleasePreview = ({
     );
   }
   if (known === undefined) return <p class="muted">What it releases is being read…</p>;
+  const doubt = <Uncertain machines={known.uncertain ?? []} />;
   if (known.actions.length === 0)
-    return <p class="muted">{isOne ? 'It holds' : 'They hold'} no action: nothing is released.</p>;
+    return (
+      <div>
+        <p class="muted">{isOne ? 'It holds' : 'They hold'} no action: nothing is released.</p>
+        {doubt}
+      </div>
+    );
   return (
     <div>
       <h3>What it releases</h3>
+      {doubt}
       <ul class="effects">
         {known.actions.slice(0, MOST_SHOWN).map((one) => (
           <Effect key={`${one.action} ${one.machine ?? ''}`} one={one} isOne={isOne} />

@@ -53,7 +53,7 @@ import { unsearchedIn } from './incidents.ts';
 import { anyText, type FleetQuery } from './list-filter.ts';
 import { paged, pageOf, paging } from './paging.ts';
 import { readingIn } from './reading.ts';
-import { inOrder, previewOfKeys } from './release-preview.ts';
+import { inOrder, previewOfKeys, uncertainAmong } from './release-preview.ts';
 import { isOfScope, scopeOf } from './scope.ts';
 import { Silencing } from './silencing.ts';
 
@@ -357,12 +357,17 @@ async function previewSelection(
   const resolves = body.command === 'resolve';
   const releases = resolves && isWhole ? (await previewOfKeys(db, judged.moving, 'resolve')).actions : undefined;
   const missing = resolves ? await missingOf(db, judged.refusing) : undefined;
+  const uncertain = await uncertainAmong(
+    dependencies,
+    rows.map(({ machine }) => machine),
+  );
   const principal = actorIn(ctx).name;
   const act = acts.nameOf(principal, keyIn(ctx, body.idempotency_key));
   const preview: BulkPreview = {
     matched: rows.length,
     complete: true,
     machines: sums(rows, ({ machine }) => machine),
+    ...(uncertain.length > 0 && { uncertain }),
     classes: sums(rows, (row) => row.class),
     severities: sums(rows, ({ rank }) => SEVERITIES[rank] ?? ''),
     states: sums(rows, ({ state }) => state),
@@ -438,7 +443,7 @@ async function work(
   const until = clock.monotonic() + seconds * SECOND;
   const left = leaving(ctx);
   const some = detail.incidents.slice(from, from + limit).map(([machine, incident]) => ({ machine, id: incident }));
-  const given = await give(dependencies, ctx, commands, detail, some);
+  const given = await give(dependencies, ctx, commands, acts, detail, some);
   const results: FleetBulkResult[] = [];
   for (const one of given) {
     if (one.row === undefined) results.push(one.result);
@@ -459,19 +464,22 @@ async function work(
 }
 
 type Given =
-  | { readonly row: CommandRow; readonly version: number; readonly result?: undefined }
+  /** The version of the incident before; undefined where the command was given earlier. */
+  | { readonly row: CommandRow; readonly version: number | undefined; readonly result?: undefined }
   | { readonly row?: undefined; readonly result: FleetBulkResult };
 
 async function give(
   { db }: FleetDependencies,
   ctx: Context,
   commands: FleetCommands,
+  acts: BulkActs,
   act: BulkAct,
   some: readonly Selected[],
 ): Promise<readonly Given[]> {
   const form = formFor(act.command as BulkActName);
   const targets = await targetsOf(db, some, actorIn(ctx).machines);
   const known = await incidentsOf(db, some);
+  const earlier = await acts.commandsOf(act.act, some);
   const given: Given[] = [];
   const one = async (incident: Selected): Promise<Given> => {
     const { machine, id } = incident;
@@ -480,10 +488,14 @@ async function give(
     });
     const found = known.get(keyOf(incident));
     const target = targets.get(machine);
-    if (found === undefined || target === undefined) return refused(404, 'incident not found');
+    if (target === undefined) return refused(404, 'incident not found');
+    // A request that is sent again gets what it got, whatever has become of incident, machine and roles.
+    const row = earlier.get(keyOf(incident));
+    if (row !== undefined) return { row, version: undefined };
+    if (found === undefined) return refused(404, 'incident not found');
     if (target.isRevoked) return refused(409, `${machine} was revoked: it fetches no commands`);
     try {
-      const { row } = await commands.issue({
+      const { row: issued, isNew } = await commands.issue({
         machine,
         log: target.log,
         command: form.command,
@@ -497,7 +509,7 @@ async function give(
         goodFor: act.good_for,
         act: act.act,
       });
-      return { row, version: found.version };
+      return { row: issued, version: isNew ? found.version : undefined };
     } catch (error) {
       if (!(error instanceof RecorderError) || error.status >= 500) throw error;
       return { result: { ...error.fields, machine, id, command: null, status: error.status, error: error.message } };
@@ -534,15 +546,16 @@ async function incidentsOf(db: FleetDatabase, some: readonly Selected[]) {
   return new Map((await documentsOf(db, rows)).map((row) => [keyOf(row), row]));
 }
 
-/** What a command has come to, as the recorder says it of its own. @param version of the incident before */
-function resultOf(row: CommandRow, version: number): FleetBulkResult {
+/** What a command has come to, as the recorder says it of its own. @param version of the incident before, where it is known */
+function resultOf(row: CommandRow, version: number | undefined): FleetBulkResult {
   const { machine, incident, id: command, status, answered, result } = row;
   const about = { machine, id: incident ?? '', command };
   if (status === 'pending') return { ...about, status: 202 };
   const body = bodyOf(result);
   if (status === 'done') {
     const state = typeof body.state === 'string' ? { state: body.state as State } : {};
-    return { ...about, status: answered ?? 200, change: body.version === version ? 'unchanged' : 'moved', ...state };
+    const change = body.version === version ? 'unchanged' : 'moved';
+    return { ...about, status: answered ?? 200, ...(version !== undefined && { change }), ...state };
   }
   const error = reasonOf(row) ?? status;
   if (status === 'expired') return { ...about, status: 410, error };

@@ -121,17 +121,18 @@ export const byLabelRoutes = (
           ...(given.class === undefined ? {} : { class: given.class }),
           machines: chosen.map(({ machine, class: ofClass }) => ({ machine, class: ofClass! })),
         });
-      } else {
-        const { detail } = known;
-        const isSame =
-          detail.action === action &&
-          detail.reason === reason &&
-          detail.class === given.class &&
-          detail.good_for === expiresIn * SECOND &&
-          areSame(detail.labels, labels);
-        if (!isSame) throw new RecorderError('idempotency_mismatch', 'this Idempotency-Key was used with another act');
-        ctx.set('Idempotent-Replayed', 'true');
       }
+      // Also what was stored just now may be another one's, with the same key.
+      const detail = (known ?? (await acts.find(act)))?.detail;
+      const isSame =
+        detail !== undefined &&
+        detail.action === action &&
+        detail.reason === reason &&
+        detail.class === given.class &&
+        detail.good_for === expiresIn * SECOND &&
+        areSame(detail.labels, labels);
+      if (!isSame) throw new RecorderError('idempotency_mismatch', 'this Idempotency-Key was used with another act');
+      if (known !== undefined) ctx.set('Idempotent-Replayed', 'true');
       ctx.set('Location', `${PATH}/${act}`);
       await respondAct(ctx, 202, acts, act);
     },
@@ -164,7 +165,9 @@ export const byLabelRoutes = (
       respondJson(
         ctx,
         200,
-        JSON.stringify(seen.map((row) => shownAct(row.detail, row.at, counts.get(row.id) ?? {}, words))),
+        JSON.stringify(
+          seen.map((row) => shownAct(row.detail, row.at, finalCounts(row, counts.get(row.id) ?? {}), words)),
+        ),
       );
     },
   },
@@ -217,6 +220,16 @@ const shownPreview = (
   machines,
 });
 
+/** The commands that are missing have expired where none are added any more. */
+function finalCounts(
+  { over, detail }: { readonly over: boolean; readonly detail: LabelAct },
+  counts: Readonly<Record<string, number>>,
+): Readonly<Record<string, number>> {
+  if (!over) return counts;
+  const given = Object.values(counts).reduce((sum, count) => sum + count, 0);
+  return { ...counts, expired: (counts['expired'] ?? 0) + Math.max(0, detail.machines.length - given) };
+}
+
 const shownAct = (
   { act, action, labels, reason, by, machines }: LabelAct,
   at: Date,
@@ -251,7 +264,9 @@ async function respondAct(
   const row = await acts.find(act);
   const machines = row?.detail.machines.filter(({ machine }) => seen === undefined || seen.has(machine)) ?? [];
   if (row === undefined || machines.length === 0) throw new RecorderError('not_found', 'act not found');
-  const all = (await acts.progressOf({ ...row.detail, machines })) as readonly { readonly status: string }[];
+  const all = (await acts.progressOf({ ...row, detail: { ...row.detail, machines } })) as readonly {
+    readonly status: string;
+  }[];
   const progress = words ? all : all.map((one) => ({ ...one, reason: null }));
   const counts = Object.fromEntries(
     [...Map.groupBy(progress, (one) => one.status)].map(([name, some]) => [name, some.length]),

@@ -1,4 +1,5 @@
 /** The campaigns: what is the same on several machines. */
+import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import * as z from 'zod/mini';
 import { SEVERITIES } from '../../../machines/vocabulary.ts';
@@ -12,6 +13,7 @@ import { readBody } from '../../api/request/read.ts';
 import { validate } from '../../api/request/validate.ts';
 import { respondJson } from '../../api/respond.ts';
 import { RecorderError } from '../../errors.ts';
+import { isWithin, type MachineBounds } from '../access.ts';
 import { noteAct } from '../acts.ts';
 import type { FleetDatabase } from '../database.ts';
 import { actorIn } from './acting.ts';
@@ -41,12 +43,12 @@ interface CampaignRow {
   readonly rank: number | null;
 }
 
-/** Who has taken note of a campaign, and how many incidents it had then. */
+/** Who has taken note of a campaign, which machines they see, and how many incidents it had for them. */
 interface Acknowledged {
   readonly campaign: string;
   readonly at: Date;
   readonly who: string;
-  readonly detail: { readonly note: string | null; readonly incidents: number };
+  readonly detail: { readonly note: string | null; readonly incidents: number; readonly bounds: MachineBounds };
 }
 
 const ACKNOWLEDGE = 'acknowledge_campaign';
@@ -67,7 +69,7 @@ export const campaignRoutes = (
         const page = pageOf(validate(campaignsSchema, parseQuery(reading.query), 'parameter'), 2);
         const rows = await readCampaigns(db, reading, { limit: page.limit + 1, after: page.after });
         const shown = paged(ctx, page, rows, (row) => [row.last_at.toISOString(), row.campaign]);
-        const acknowledged = await acknowledgedOf(db, shown);
+        const acknowledged = await acknowledgedOf(db, shown, reading);
         const campaigns = shown.map((row) => shownCampaign(row, reading, acknowledged.get(row.campaign)));
         respondJson(ctx, 200, JSON.stringify(campaigns));
       },
@@ -82,7 +84,7 @@ export const campaignRoutes = (
         const [row] = await readCampaigns(db, reading, { limit: 1, named });
         if (row === undefined) throw new RecorderError('not_found', 'campaign not found');
         const members = await membersOf(db, named, reading);
-        const acknowledged = (await acknowledgedOf(db, [row])).get(named);
+        const acknowledged = (await acknowledgedOf(db, [row], reading)).get(named);
         respondJson(ctx, 200, JSON.stringify({ ...shownCampaign(row, reading, acknowledged), members }));
       },
     },
@@ -98,12 +100,12 @@ export const campaignRoutes = (
         if (row === undefined) throw new RecorderError('not_found', 'campaign not found');
         const caller = callerOf(ctx, by);
         const who = caller.by ?? caller.principal ?? '';
-        const detail = { campaign, note: isFilled(note) ? note : null, incidents: row.incidents };
+        const detail = { campaign, note: isFilled(note) ? note : null, incidents: row.incidents, bounds };
         // The first one counts, until the campaign has grown.
-        const known = (await acknowledgedOf(db, [row])).get(campaign);
+        const known = (await acknowledgedOf(db, [row], reading)).get(campaign);
         if (known === undefined || known.detail.incidents < row.incidents)
-          await noteAct(db, { machine: '', id: `${campaign} ${row.incidents}`, who, what: ACKNOWLEDGE, detail });
-        const acknowledged = (await acknowledgedOf(db, [row])).get(campaign);
+          await noteAct(db, { machine: '', id: acknowledgementId(detail), who, what: ACKNOWLEDGE, detail });
+        const acknowledged = (await acknowledgedOf(db, [row], reading)).get(campaign);
         const reader = { words: true, evidence: readingOf(actorIn(ctx), { readEvidence }).evidence };
         respondJson(ctx, 200, JSON.stringify(shownCampaign(row, { reader }, acknowledged)));
       },
@@ -204,17 +206,65 @@ async function membersOf(
   }));
 }
 
-/** The last acknowledgement of each of some campaigns. */
+/** One for each number of incidents, among those who see the same machines. */
+function acknowledgementId(of: { campaign: string; incidents: number; bounds: MachineBounds }): string {
+  const { campaign, incidents, bounds } = of;
+  if (bounds === 'any') return `${campaign} ${incidents}`;
+  const labels = Object.entries(bounds).toSorted(([one], [other]) => (one < other ? -1 : 1));
+  const digest = createHash('sha256').update(JSON.stringify(labels)).digest('hex');
+  return `${campaign} ${incidents} ${digest.slice(0, 24)}`;
+}
+
+/** Whether who is bound to `own` sees no machine that who is bound to `others` does not see. */
+const seesNoMore = (own: MachineBounds, others: MachineBounds): boolean =>
+  own === 'any' ? others === 'any' : isWithin(own, others);
+
+/**
+ * The last acknowledgement of each of some campaigns, with the number of incidents that its reader would have seen then. Whoever
+ * is bound to some machines gets those alone of people who see all of these: others can have taken note of less.
+ */
 async function acknowledgedOf(
   db: FleetDatabase,
   campaigns: readonly Pick<CampaignRow, 'campaign'>[],
+  reading: Pick<Reading, 'machines' | 'bounds'>,
 ): Promise<ReadonlyMap<string, Acknowledged>> {
   if (campaigns.length === 0) return new Map();
   const { rows } = await sql<Acknowledged>`
     SELECT n.campaign, a.at, a.who, a.detail FROM unnest(${campaigns.map(({ campaign }) => campaign)}::text[]) AS n (campaign)
       JOIN acts a ON a.machine = '' AND a.id >= n.campaign || ' ' AND a.id < n.campaign || '!' AND a.what = ${ACKNOWLEDGE}
-    ORDER BY a.at`.execute(db);
-  return new Map(rows.map((row) => [row.campaign, row]));
+    ORDER BY (a.detail->>'incidents')::bigint, a.at`.execute(db);
+  const { bounds } = reading;
+  if (bounds === 'any') return new Map(rows.map((row) => [row.campaign, row]));
+  const inTime = rows.toSorted((one, other) => one.at.getTime() - other.at.getTime());
+  const last = new Map(
+    inTime.filter(({ detail }) => seesNoMore(bounds, detail.bounds)).map((row) => [row.campaign, row]),
+  );
+  const counts = await countsThen(db, [...last.values()], reading);
+  return new Map(
+    [...last].map(([campaign, row]) => {
+      const incidents = Math.min(row.detail.incidents, counts.get(campaign) ?? 0);
+      return [campaign, { ...row, detail: { ...row.detail, incidents } }];
+    }),
+  );
+}
+
+/** How many incidents campaigns had on the machines of a reader when they were acknowledged. */
+async function countsThen(
+  db: FleetDatabase,
+  acknowledged: readonly Acknowledged[],
+  reading: Pick<Reading, 'machines'>,
+): Promise<ReadonlyMap<string, number>> {
+  if (acknowledged.length === 0) return new Map();
+  const { rows } = await sql<{ campaign: string; count: number }>`
+    SELECT c.campaign, count(*) AS count
+    FROM unnest(${acknowledged.map(({ campaign }) => campaign)}::text[],
+        ${acknowledged.map(({ at }) => at.toISOString())}::timestamptz[]) AS n (campaign, at)
+      JOIN campaigns c ON c.machine = '' AND c.campaign = n.campaign
+      JOIN campaign_members m ON ${ofCampaign(reading)}
+      JOIN incidents i ON i.machine = m.machine AND i.log = m.log AND i.id = m.incident
+      JOIN entries e ON e.machine = i.machine AND e.log = i.log AND e.seq = i.number
+    WHERE e.stored_at <= n.at GROUP BY c.campaign`.execute(db);
+  return new Map(rows.map(({ campaign, count }) => [campaign, count]));
 }
 
 /** A campaign as a reader sees it; undefined where there is none for them. */
@@ -225,7 +275,7 @@ export async function campaignFor(
 ): Promise<ShownCampaign | undefined> {
   const [row] = await readCampaigns(db, reading, { limit: 1, named: campaign });
   if (row === undefined) return undefined;
-  return shownCampaign(row, reading, (await acknowledgedOf(db, [row])).get(campaign));
+  return shownCampaign(row, reading, (await acknowledgedOf(db, [row], reading)).get(campaign));
 }
 
 export interface ShownCampaign {

@@ -84,12 +84,14 @@ export const machineLogRoutes = (dependencies: FleetDependencies): readonly ApiR
     };
     // Koa would end the response.
     ctx.respond = false;
-    send(dependencies, res, found, wanted, () => mayRead(dependencies, ctx)).catch((err: unknown) => {
-      if (res.closed) return;
-      dependencies.log.warn({ err, machine: found.machine }, 'a reader of a log is cut off');
-      // What was sent so far is in order; an end would say that it is all.
-      res.destroy();
-    });
+    send(dependencies, res, found, wanted, () => stillReadsLog(dependencies, ctx, found.machine)).catch(
+      (err: unknown) => {
+        if (res.closed) return;
+        dependencies.log.warn({ err, machine: found.machine }, 'a reader of a log is cut off');
+        // What was sent so far is in order; an end would say that it is all.
+        res.destroy();
+      },
+    );
   };
 
   return [
@@ -117,8 +119,14 @@ export const machineLogRoutes = (dependencies: FleetDependencies): readonly ApiR
   ];
 };
 
-const mayRead = (dependencies: FleetDependencies, ctx: Context): boolean =>
-  fleetPrincipal(dependencies, ctx)?.roles.some((role) => LOG_READERS.includes(role)) === true;
+/** Whether its reader may still read the log of a machine: a token may lose a role, and token or machine a label. */
+async function stillReadsLog(dependencies: FleetDependencies, ctx: Context, machine: string): Promise<boolean> {
+  const principal = fleetPrincipal(dependencies, ctx);
+  if (principal?.roles.some((role) => LOG_READERS.includes(role)) !== true) return false;
+  const { rows } = await sql<{ labels: Readonly<Record<string, string>> }>`
+    SELECT labels FROM machines WHERE machine = ${machine}`.execute(dependencies.db);
+  return rows[0] !== undefined && isWithin(rows[0].labels, principal.machines);
+}
 
 /** @throws RecorderError `forbidden`, also where reads need no token */
 function requireReader(dependencies: FleetDependencies, ctx: Context) {
@@ -167,13 +175,13 @@ async function send(
   response: ServerResponse,
   history: History,
   { from, limit, follow }: Wanted,
-  isEntitled: () => boolean,
+  isEntitled: () => Promise<boolean>,
 ): Promise<void> {
   let seq = from - 1;
   let left = limit;
   let beaten = clock.monotonic();
   while (left > 0 && !response.closed) {
-    if (!isEntitled()) throw new RecorderError('forbidden', 'the token has lost its role');
+    if (!(await isEntitled())) throw new RecorderError('forbidden', 'the token may not read this log any more');
     const lines = await linesBehind(db, history, seq, Math.min(left, PAGE));
     const last = lines.at(-1);
     if (last !== undefined) {

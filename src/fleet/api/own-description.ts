@@ -259,23 +259,33 @@ export const OWN_SCHEMAS: Readonly<Record<string, Schema>> = {
       }),
     ),
   }),
-  FleetReleasePreview: object({
-    command: words(RELEASING),
-    actions: listOf(object(preview)),
-    incidents: listOf(
-      object(
-        {
-          machine: text,
-          id: text,
-          state: words(STATES),
-          possible: flag,
-          actions: listOf(words(ACTIONS)),
-          missing: listOf(words(RECOVERY_STEPS)),
-        },
-        ['missing'],
+  FleetReleasePreview: object(
+    {
+      command: words(RELEASING),
+      actions: listOf(object(preview)),
+      incidents: listOf(
+        object(
+          {
+            machine: text,
+            id: text,
+            state: words(STATES),
+            possible: flag,
+            actions: listOf(words(ACTIONS)),
+            missing: listOf(words(RECOVERY_STEPS)),
+          },
+          ['missing'],
+        ),
       ),
-    ),
-    unknown: listOf(text),
+      unknown: listOf(text),
+      uncertain: listOf(ref('UncertainMachine')),
+    },
+    ['uncertain'],
+  ),
+  UncertainMachine: object({
+    machine: text,
+    silent: said(flag, 'Whether it was not heard for long, or was revoked.'),
+    heard_at: orNull(time),
+    behind: said(count, 'How many of its entries the fleet does not have.'),
   }),
   FleetRecoveries: object({
     count,
@@ -291,6 +301,7 @@ export const OWN_SCHEMAS: Readonly<Record<string, Schema>> = {
       matched: count,
       complete: flag,
       machines: said(counts, 'How many are on which machine.'),
+      uncertain: listOf(ref('UncertainMachine')),
       classes: counts,
       severities: counts,
       states: counts,
@@ -303,7 +314,7 @@ export const OWN_SCHEMAS: Readonly<Record<string, Schema>> = {
       missing: counts,
       snapshot: said(text, 'The cursor with which the command works what was previewed, and nothing newer.'),
     },
-    ['needs', 'judged', 'actions', 'missing'],
+    ['uncertain', 'needs', 'judged', 'actions', 'missing'],
   ),
   FleetBulkAnswer: object(
     {

@@ -81,19 +81,19 @@ export const releaseByLabelRoutes = (
         const incidents = machines.reduce((sum, one) => sum + one.incidents.length, 0);
         const detail = { act, action, labels, reason, principal: principal.name, by, good_for: expiresIn * SECOND };
         await acts.begin({ ...detail, machines, incidents });
-      } else {
-        const { detail } = known;
-        const isSame =
-          detail.action === action &&
-          detail.reason === reason &&
-          detail.good_for === expiresIn * SECOND &&
-          areSame(detail.labels, labels);
-        if (!isSame) throw new RecorderError('idempotency_mismatch', 'this Idempotency-Key was used with another act');
-        ctx.set('Idempotent-Replayed', 'true');
       }
-      ctx.set('Location', `${PATH}/${act}`);
-      const row = await acts.find(act);
+      const row = known ?? (await acts.find(act));
       if (row === undefined) throw new RecorderError('internal', 'an act that was stored is not there');
+      // Also what was stored just now may be another one's, with the same key.
+      const { detail } = row;
+      const isSame =
+        detail.action === action &&
+        detail.reason === reason &&
+        detail.good_for === expiresIn * SECOND &&
+        areSame(detail.labels, labels);
+      if (!isSame) throw new RecorderError('idempotency_mismatch', 'this Idempotency-Key was used with another act');
+      if (known !== undefined) ctx.set('Idempotent-Replayed', 'true');
+      ctx.set('Location', `${PATH}/${act}`);
       respondJson(ctx, 202, JSON.stringify(await shownAct(acts, row, undefined, true, true)));
     },
   },
@@ -163,7 +163,7 @@ function shownPreview(
 /** @returns undefined when its reader may see none of its machines */
 async function shownAct(
   acts: ReleaseActs,
-  { id: act, at, detail }: ReleaseActRow,
+  { id: act, at, over, detail }: ReleaseActRow,
   seen: readonly string[] | undefined,
   words: boolean,
   isWhole: boolean,
@@ -171,7 +171,7 @@ async function shownAct(
   const among = seen === undefined ? undefined : new Set(seen);
   const machines = detail.machines.filter(({ machine }) => among?.has(machine) ?? true);
   if (machines.length === 0) return undefined;
-  const progress = await acts.progressOf({ ...detail, machines });
+  const progress = await acts.progressOf({ over, detail: { ...detail, machines } });
   const counted = (status: string): number => progress.filter((one) => one.status === status).length;
   return {
     act,

@@ -14,6 +14,7 @@ import {
   type ReleasePreviewDependencies,
   type Releasing,
 } from '../../containment/release-preview.ts';
+import type { UncertainMachine } from '../../domain/bulk-command.ts';
 import { RecorderError } from '../../errors.ts';
 import type { FleetDatabase } from '../database.ts';
 import type { FleetDependencies } from './dependencies.ts';
@@ -29,6 +30,8 @@ export interface FleetPreview {
   readonly actions: readonly OnMachine<ActionPreview>[];
   readonly incidents: readonly OnMachine<IncidentPreview>[];
   readonly unknown: readonly string[];
+  /** The machines whose incidents may be others by now; not there when there is none. */
+  readonly uncertain?: readonly UncertainMachine[];
 }
 
 interface Row {
@@ -54,7 +57,7 @@ export const releasePreviewRoutes = (dependencies: FleetDependencies): readonly 
       if ((command === 'release') !== (action !== undefined)) {
         throw new RecorderError('invalid_request', 'action is required with command=release, and with no other');
       }
-      const shown = await previewOf(dependencies.db, reading.machines, ids, command, action);
+      const shown = await previewOf(dependencies, reading.machines, ids, command, action);
       if (shown.incidents.length === 0) throw new RecorderError('not_found', 'incident not found');
       respondJson(ctx, 200, JSON.stringify(shown));
     },
@@ -67,12 +70,13 @@ export const releasePreviewRoutes = (dependencies: FleetDependencies): readonly 
  * @throws RecorderError `invalid_request` when several machines have an incident with one of the names
  */
 async function previewOf(
-  db: FleetDatabase,
+  dependencies: Pick<FleetDependencies, 'db' | 'silentAfter'>,
   machines: readonly string[] | undefined,
   ids: readonly string[],
   command: Releasing,
   action?: ContainmentAction,
 ): Promise<FleetPreview> {
+  const { db } = dependencies;
   const { rows } = await sql<Row>`
     SELECT machine, log, id, state, drill FROM incidents
     WHERE id = ${anyText(ids)} AND current ${machines === undefined ? sql`` : sql`AND machine = ${anyText(machines)}`}
@@ -86,7 +90,33 @@ async function previewOf(
   const known = new Set(rows.map(({ id }) => id));
   const unknown = [...new Set(ids)].filter((id) => !known.has(id));
   const { actions, incidents } = await previewOfRows(db, rows, command, action);
-  return { command, actions, incidents, unknown };
+  const uncertain = await uncertainAmong(
+    dependencies,
+    rows.map(({ machine }) => machine),
+  );
+  return { command, actions, incidents, unknown, ...(uncertain.length > 0 && { uncertain }) };
+}
+
+/** Those of some machines that are silent, or of whose log entries are not here: nobody knows how they are now. */
+export async function uncertainAmong(
+  { db, silentAfter }: Pick<FleetDependencies, 'db' | 'silentAfter'>,
+  machines: readonly string[],
+): Promise<readonly UncertainMachine[]> {
+  if (machines.length === 0) return [];
+  const { rows } = await sql<Omit<UncertainMachine, 'heard_at'> & { readonly heard_at: Date | null }>`
+    SELECT * FROM (
+      SELECT m.machine, m.heard_at, m.revoked_at IS NOT NULL OR coalesce(coalesce(m.heard_at, m.enrolled_at)
+          < clock_timestamp() - ${silentAfter}::float8 * interval '1 millisecond', true) AS silent,
+        greatest(0, l.entries - l.through, CASE WHEN m.log = l.identity THEN m.entries - l.through END) AS behind
+      FROM machines m LEFT JOIN logs l ON l.machine = m.machine AND l.active
+      WHERE m.machine = ${anyText([...new Set(machines)])}
+    ) AS m WHERE m.silent OR m.behind > 0 ORDER BY m.machine`.execute(db);
+  return rows.map(({ machine, heard_at, silent, behind }) => ({
+    machine,
+    silent,
+    heard_at: heard_at?.toISOString() ?? null,
+    behind,
+  }));
 }
 
 /** The same for incidents that may have the same names on several machines. */

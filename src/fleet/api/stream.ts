@@ -225,7 +225,8 @@ export class FleetStreams {
       const advanced = await sql<Advanced>`
         SELECT machine, log, through, advanced_at FROM logs
         ${isFirst ? sql`` : sql`WHERE advanced_at >= ${time(this.#looked! - OVERLAP)}`}`.execute(this.#db);
-      if (!isFirst && advanced.rows.some((one) => !this.#read.has(keyOf(one)))) await this.#lookForMachines();
+      const isNew = !isFirst && advanced.rows.some((one) => !this.#read.has(keyOf(one)));
+      if (isNew || this.#isBeat()) await this.#lookForMachines();
       for (const one of advanced.rows) {
         const key = keyOf(one);
         const known = isFirst ? one.through : (this.#read.get(key) ?? 0);
@@ -247,10 +248,14 @@ export class FleetStreams {
     if (this.#clock.monotonic() - this.#lookedAtCampaigns < CAMPAIGNS_EVERY) return;
     this.#lookedAtCampaigns = this.#clock.monotonic();
     for (const { campaign, event } of await this.#campaigns.look()) {
-      for (const reader of this.#readers) {
-        const { response, reading, filter, waiting } = reader;
+      // Most readers see the same.
+      const seen = new Map<string, ShownCampaign | undefined>();
+      for (const { response, reading, machines, filter, waiting } of this.#readers) {
         if (waiting !== undefined || response.closed) continue;
-        const shown = await campaignFor(this.#db, campaign, reading);
+        const now = { ...reading, machines: machines && [...machines] };
+        const key = JSON.stringify([now.bounds, now.machines, now.reader]);
+        if (!seen.has(key)) seen.set(key, await campaignFor(this.#db, campaign, now));
+        const shown = seen.get(key);
         if (shown === undefined || !admitsCampaign(filter, shown)) continue;
         const timestamp = new Date(this.#clock.now()).toISOString();
         const data = { timestamp, event, data: shown };
@@ -267,7 +272,7 @@ export class FleetStreams {
     this.#recent.set(keyOf(one), { machine, seq, at: advanced.getTime() });
   }
 
-  /** A log is new, so its machine may be: readers of some machines may see it. */
+  /** Which machines their readers see now: one may have been enrolled, or have other labels. */
   async #lookForMachines(): Promise<void> {
     for (const reader of this.#readers) {
       if (reader.machines === undefined) continue;
@@ -300,7 +305,7 @@ export class FleetStreams {
   /** After a turn: where readers are now, and heartbeats. */
   #finish(): void {
     const all = writeStreamPlace(this.#place(undefined));
-    const isBeat = this.#clock.monotonic() - this.#beaten >= BEAT_EVERY;
+    const isBeat = this.#isBeat();
     if (isBeat) this.#beaten = this.#clock.monotonic();
     for (const reader of this.#readers) {
       if (isBeat && !reader.isEntitled()) this.#cut(reader);
@@ -312,6 +317,10 @@ export class FleetStreams {
       }
     }
     this.#hasSent.clear();
+  }
+
+  #isBeat(): boolean {
+    return this.#clock.monotonic() - this.#beaten >= BEAT_EVERY;
   }
 
   /** The readers that have got something in this turn. */

@@ -19,7 +19,7 @@ import { RecorderError } from '../../errors.ts';
 import type { Signer } from '../../signed-note.ts';
 import { anchorIfDue } from '../anchors.ts';
 import type { FleetDatabase } from '../database.ts';
-import { markAll } from '../read-models/marks.ts';
+import { markAll, markChanged } from '../read-models/marks.ts';
 import type { FleetTables } from '../schema.ts';
 import { deleteReadModels, insertEntries, writeChanges } from './batch-rows.ts';
 import { FoldCache } from './fold-cache.ts';
@@ -649,10 +649,9 @@ const idsIn = (lines: readonly ReceivedLine[]): readonly string[] => [
  * @param ids only these
  */
 async function settleCurrent(tx: Tx, machine: string, ids?: readonly string[]): Promise<void> {
-  // Those of a batch are marked with it.
   if (ids === undefined) await markAll(tx, machine);
   const only = ids === undefined ? sql`` : sql`AND old.id = ANY(${ids}::text[])`;
-  await sql`
+  const { rows } = await sql<{ created_at: Date }>`
     UPDATE incidents AS old SET current = (ranked.place = 1)
     FROM (
       SELECT incidents.log, incidents.id,
@@ -661,5 +660,10 @@ async function settleCurrent(tx: Tx, machine: string, ids?: readonly string[]): 
       WHERE incidents.machine = ${machine} ${ids === undefined ? sql`` : sql`AND incidents.id = ANY(${ids}::text[])`}
     ) AS ranked
     WHERE old.machine = ${machine} AND old.log = ranked.log AND old.id = ranked.id ${only}
-      AND old.current <> (ranked.place = 1)`.execute(tx);
+      AND old.current <> (ranked.place = 1)
+    RETURNING old.created_at`.execute(tx);
+  if (ids === undefined) return;
+  // What a batch has changed is marked with it; the same incident in another history may have been created at another time.
+  const created = rows.map(({ created_at: at }) => at.getTime());
+  await markChanged(tx, { machine, log: '' }, { activity: [], created });
 }

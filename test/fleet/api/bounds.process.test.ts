@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import { systemClock } from '../../../src/clock.ts';
 import type { FleetPrincipal } from '../../../src/fleet/access.ts';
+import { CampaignNews } from '../../../src/fleet/campaign-news.ts';
 import { Campaigns } from '../../../src/fleet/campaigns.ts';
 import { readFleetPolicy } from '../../../src/fleet/fleet-policy.ts';
 import { TOKEN } from '../../support/service-client.ts';
@@ -12,15 +13,20 @@ const BERLIN = 'berlins-token';
 const PRINCIPALS: Readonly<Record<string, FleetPrincipal>> = {
   [TOKEN]: { name: 'ada', roles: ['reader', 'operator', 'auditor'], machines: 'any' },
   'ritas-token': { name: 'rita', roles: ['reader'], machines: { site: 'berlin' } },
+  'annas-token': { name: 'anna', roles: ['auditor'], machines: { site: 'berlin' } },
+  'pierres-token': { name: 'pierre', roles: ['reader', 'operator'], machines: { site: 'paris' } },
   [BERLIN]: { name: 'bert', roles: ['reader', 'operator'], machines: { site: 'berlin' } },
 };
 
 describe('who is bound to some machines', () => {
   let fleet: FleetReads;
+  let campaigns: Campaigns;
+  let later = 0;
+  const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + later };
 
   before(async () => {
     // As with so many incidents that they are not gathered.
-    fleet = await FleetReads.start({ folder: undefined }, PRINCIPALS, { few: 0, mostLookedAt: 4 });
+    fleet = await FleetReads.start({ folder: undefined }, PRINCIPALS, { few: 0, mostLookedAt: 4, clock });
     for (const [name, site, evidence] of [
       ['berlin-1', 'berlin', { model_hash: 'c0ffee' }],
       ['paris-1', 'paris', { model_hash: 'c0ffee' }],
@@ -81,7 +87,7 @@ describe('who is bound to some machines', () => {
   });
 
   it('sees of a campaign what is on their machines, and none that is on one of them alone', async () => {
-    const campaigns = new Campaigns({
+    campaigns = new Campaigns({
       db: fleet.db,
       clock: systemClock,
       policy: () => readFleetPolicy(undefined),
@@ -105,6 +111,107 @@ describe('who is bound to some machines', () => {
     expect([json.first_at, json.last_at]).to.deep.equal([times[0], times.at(-1)]);
     const [listed] = (await get('campaigns?limit=1')).json;
     expect(listed).to.include({ campaign, first_at: times[0], last_at: times.at(-1) });
+  });
+
+  it('hears that a campaign has grown, also by what happened before its end', async () => {
+    const news = new CampaignNews(fleet.db);
+    expect(await news.look()).to.deep.equal([]);
+    await fleet.enrol('rome-1', { site: 'rome' });
+    const log = new MachineLog('rome-1');
+    log.report();
+    log.report({ model_hash: 'c0ffee' });
+    await fleet.take('rome-1', log.lines);
+    await campaigns.look();
+    expect((await news.look()).map(({ event }) => event)).to.deep.equal(['campaign.grown']);
+    expect(await news.look()).to.deep.equal([]);
+  });
+
+  it('learns from no acknowledgement of a campaign how many others have it, and has not seen what others saw', async () => {
+    const acknowledge = async (campaign: string, token: string) => {
+      const { status, json, text } = await fleet.send('POST', '/api/v1/campaigns/acknowledge', {
+        token,
+        body: { campaign },
+      });
+      expect(status, text).to.equal(200);
+      return json;
+    };
+    const { json: all } = await get('campaigns', TOKEN);
+    const { campaign, incidents } = all.find(({ machines }: { machines: number }) => machines === 5);
+    expect(incidents).to.equal(5);
+    // Who sees more is not told that all of it was seen.
+    expect(await acknowledge(campaign, BERLIN)).to.include({ incidents: 2, acknowledged_incidents: 2 });
+    expect((await get(`campaigns/${campaign}`, TOKEN)).json).to.include({ incidents: 5, acknowledged_incidents: 2 });
+    const unseen = (await get(`campaigns/${campaign}`, 'pierres-token')).json;
+    expect(unseen).to.include({ incidents: 2, acknowledged_incidents: null, acknowledged_by: null });
+    expect(await acknowledge(campaign, 'pierres-token')).to.include({ acknowledged_by: 'pierre' });
+    // Who sees less is not told how much there is.
+    expect(await acknowledge(campaign, TOKEN)).to.include({ acknowledged_by: 'ada', acknowledged_incidents: 5 });
+    for (const token of [BERLIN, 'pierres-token']) {
+      const { json } = await get(`campaigns/${campaign}`, token);
+      expect(json).to.include({ incidents: 2, acknowledged_incidents: 2, acknowledged_by: 'ada' });
+    }
+  });
+
+  it('follows no machine in the stream that has lost their label', async () => {
+    const ends = new AbortController();
+    const response = await fetch(`http://127.0.0.1:${fleet.port}/api/v1/events`, {
+      headers: { Authorization: `Bearer ${BERLIN}` },
+      signal: ends.signal,
+    });
+    const logs = [new MachineLog('berlin-5'), new MachineLog('berlin-6')] as const;
+    for (const [at, log] of logs.entries()) {
+      await fleet.enrol(`berlin-${at + 5}`, { site: 'berlin' });
+      log.report();
+      await fleet.take(`berlin-${at + 5}`, log.lines);
+    }
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+    let seen = '';
+    const until = async (pattern: RegExp): Promise<void> => {
+      while (!pattern.test(seen)) seen += (await reader.read()).value;
+    };
+    await until(/"machine":"berlin-5".*"seq":2/);
+    await until(/"machine":"berlin-6".*"seq":2/);
+    await fleet.db
+      .updateTable('machines')
+      .set({ labels: JSON.stringify({ site: 'rome' }) })
+      .where('machine', '=', 'berlin-5')
+      .execute();
+    later += 60_000;
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    seen = '';
+    for (const [at, log] of logs.entries()) {
+      log.report();
+      await fleet.take(`berlin-${at + 5}`, log.lines.slice(2), 3);
+    }
+    await until(/"machine":"berlin-6".*"seq":3/);
+    ends.abort();
+    expect(seen).not.to.include('"machine":"berlin-5"');
+  });
+
+  it('follows the log of a machine no longer than it is theirs', async () => {
+    const token = 'annas-token';
+    const path = `http://127.0.0.1:${fleet.port}/api/v1/log?machine=berlin-1&follow=true`;
+    const ended = async (change: () => unknown): Promise<boolean> => {
+      const response = await fetch(path, { headers: { Authorization: `Bearer ${token}` } });
+      expect(response.status).to.equal(200);
+      const reader = response.body!.getReader();
+      await reader.read();
+      await change();
+      const isCut = async (): Promise<true> => {
+        for (;;) if ((await reader.read()).done) return true;
+      };
+      return isCut().catch(() => true);
+    };
+    const setSite = (site: string) =>
+      fleet.db
+        .updateTable('machines')
+        .set({ labels: JSON.stringify({ site }) })
+        .where('machine', '=', 'berlin-1')
+        .execute();
+    expect(await ended(() => setSite('rome'))).to.equal(true);
+    await setSite('berlin');
+    const anna = PRINCIPALS[token] as { machines: FleetPrincipal['machines'] };
+    expect(await ended(() => (anna.machines = { site: 'rome' }))).to.equal(true);
   });
 
   it('reads what people have written of an act only as of commands', async () => {

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { systemClock } from '../../../src/clock.ts';
 import { Sums } from '../../../src/fleet/read-models/sums.ts';
 import { MachineStory } from '../../bench/fleet/machine-story.ts';
-import { AUDIT_KEY } from '../support/machine-log.ts';
+import { AUDIT_KEY, MachineLog } from '../support/machine-log.ts';
 import { onEachEngine } from '../support/engines.ts';
 import { FleetReads } from '../api/support/fleet-reads.ts';
 
@@ -90,6 +90,27 @@ onEachEngine('sums over all machines', (engine) => {
     await fleet.restart('a1', other.lines);
     const changed = await answers();
     expect(changed).to.deep.equal(await answers(ofEach));
+    await sums.make();
+    expect(await answers()).to.deep.equal(changed);
+  });
+
+  it('leave out an incident that a rewritten past has at another time', async () => {
+    const log = new MachineLog('d4');
+    log.report();
+    log.report();
+    const rewritten = log.copyThrough(2);
+    rewritten.report();
+    await fleet.enrol('d4');
+    await fleet.take('d4', log.lines);
+    await fleet.take('d4', rewritten.lines.slice(2), 3);
+    await sums.make();
+    const { event, timestamp, data } = JSON.parse(log.lines[2]!);
+    delete data.seq;
+    const moved = new Date(Date.parse(timestamp) + 5 * HOUR).toISOString();
+    rewritten.append({ event, data, timestamp: moved } as unknown as Parameters<MachineLog['append']>[0]);
+    await fleet.take('d4', rewritten.lines.slice(3), 4);
+    const changed = await answers();
+    expect(changed).to.deep.equal(await answers(`${ofEach}&machine=d4`));
     await sums.make();
     expect(await answers()).to.deep.equal(changed);
   });

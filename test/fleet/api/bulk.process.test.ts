@@ -1,0 +1,92 @@
+/** A command on many incidents whose request is sent again, as after a crash. */
+import { expect } from 'chai';
+import { MachineLog } from '../support/machine-log.ts';
+import { FleetReads } from './support/fleet-reads.ts';
+
+describe('a command on many incidents', () => {
+  let fleet: FleetReads;
+
+  beforeEach(async () => {
+    fleet = await FleetReads.start({ folder: undefined });
+  });
+  afterEach(() => fleet.stop());
+
+  const taken = async (name: string): Promise<{ machine: string; id: string }> => {
+    await fleet.enrol(name);
+    const log = new MachineLog(name);
+    const id = log.report();
+    await fleet.take(name, log.lines);
+    return { machine: name, id };
+  };
+  const bulk = async (body: object) => {
+    const { json, text } = await fleet.send('POST', '/api/v1/incidents/bulk', {
+      headers: { 'Idempotency-Key': 'once' },
+      body: { command: 'resolve', ...body },
+    });
+    expect(json.results, text).to.have.length(2);
+    return json.results as readonly { command: string | null; status: number; change?: string }[];
+  };
+  const named = (results: Awaited<ReturnType<typeof bulk>>) => results.map(({ command }) => command);
+
+  it('says what became of the commands that were given, whatever has come since', async () => {
+    const incidents = [await taken('oven-1'), await taken('oven-2')];
+    const first = await bulk({ incidents });
+    expect(first.map(({ status }) => status)).to.deep.equal([202, 202]);
+    const { document } = await fleet.db
+      .selectFrom('documents')
+      .select('document')
+      .where('machine', '=', 'oven-1')
+      .executeTakeFirstOrThrow();
+    const changed = JSON.parse(document);
+    if ('recovery' in changed) delete changed.recovery;
+    else changed.recovery = { required: ['attestation'], missing: [] };
+    await fleet.db
+      .updateTable('documents')
+      .set({ document: JSON.stringify(changed) })
+      .where('machine', '=', 'oven-1')
+      .execute();
+    await fleet.db.updateTable('machines').set({ revoked_at: new Date() }).where('machine', '=', 'oven-2').execute();
+    expect(named(await bulk({ incidents }))).to.deep.equal(named(first));
+  });
+
+  it('does not say that a command has changed nothing when it can not know', async () => {
+    const incidents = [await taken('oven-1'), await taken('oven-2')];
+    await bulk({ incidents });
+    // The machine has resolved it, and the fleet has its entry.
+    const result = JSON.stringify({ version: 2, state: 'resolved' });
+    await fleet.db.updateTable('commands').set({ state: 'done', status: 200, result }).execute();
+    await fleet.db.updateTable('incidents').set({ version: 2 }).execute();
+    for (const one of await bulk({ incidents })) {
+      expect(one).to.include({ status: 200, state: 'resolved' });
+      expect(one).not.to.have.property('change');
+    }
+  });
+
+  it('is previewed with the machines that nobody has heard, or that are behind', async () => {
+    const incidents = [await taken('oven-1'), await taken('oven-2'), await taken('oven-3')];
+    const previews = async () => {
+      const body = { command: 'resolve', incidents, preview: true };
+      const bulkPreview = await fleet.send('POST', '/api/v1/incidents/bulk', { body });
+      const query = incidents.map(({ id }) => `id=${id}`).join('&');
+      const release = await fleet.send('GET', `/api/v1/containment/preview?${query}&command=resolve`);
+      return [bulkPreview, release].map(({ json, text }) => {
+        expect(json.actions, text).to.be.an('array');
+        return json.uncertain;
+      });
+    };
+    expect(await previews()).to.deep.equal([undefined, undefined]);
+    const heard = new Date(Date.now() - 3_600_000);
+    await fleet.db.updateTable('machines').set({ heard_at: heard }).where('machine', '=', 'oven-1').execute();
+    await fleet.db.updateTable('logs').set({ entries: 7 }).where('machine', '=', 'oven-3').execute();
+    for (const uncertain of await previews()) {
+      expect(uncertain).to.have.length(2);
+      expect(uncertain[0]).to.deep.equal({
+        machine: 'oven-1',
+        silent: true,
+        heard_at: heard.toISOString(),
+        behind: 0,
+      });
+      expect(uncertain[1]).to.deep.include({ machine: 'oven-3', silent: false, behind: 5 });
+    }
+  });
+});
