@@ -18,11 +18,9 @@ describe('a machine and its fleet', () => {
   let recorder: Recorder;
   let unpacked: string;
 
-  const logId = (): string => recorder.get('/health').audit.log_id;
-  /** As the shipper asks: how far the fleet has the log. */
-  const asksHowFar = (): string =>
-    `sed 's/^/Authorization: Bearer /' ${OWN}/fleet-token | curl -sf -H @- ${URL}/api/v1/machines/web-1/logs/${logId()}`;
-  const arrives = (): Promise<void> => machine.wait(`${asksHowFar()} | grep -q "\\"through\\":$(wc -l < ${LOG}),"`);
+  /** How far the fleet has the log, as people ask: the machine's own requests are signed. */
+  const asksHowFar = `sed 's/^/Authorization: Bearer /' /etc/incident-fleet/token | curl -sf -H @- ${URL}/api/v1/machines/web-1`;
+  const arrives = (): Promise<void> => machine.wait(`${asksHowFar} | grep -q "\\"held\\":$(wc -l < ${LOG}),"`);
   const serves = (): Promise<void> => machine.wait(`curl -sf -m 10 ${URL}/health`);
 
   before(async () => {
@@ -67,6 +65,11 @@ describe('a machine and its fleet', () => {
     await recorder.serves();
     expect(recorder.report('seen from afar').status).to.equal(201);
     await arrives();
+    const bare = machine.run(
+      `sed 's/^/Authorization: Bearer /' ${OWN}/fleet-token |
+        curl -s -o /dev/null -w '%{http_code}' -H @- ${URL}/api/v1/machines/web-1/logs/${recorder.get('/health').audit.log_id}`,
+    );
+    expect(bare, 'the token without the key is worth nothing').to.equal('403');
     const again = machine.try(`echo '${secret}' | incident-recorder ship --enrol --fleet ${URL} --machine web-1`);
     expect(again.status, 'the secret is good once').to.equal(1);
   });
