@@ -1,5 +1,5 @@
 /** The fleet's own record of what people did at it. */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { type RawBuilder, sql } from 'kysely';
 import { MINUTE } from '../clock.ts';
 import type { FleetDatabase } from './database.ts';
@@ -17,10 +17,10 @@ const OVER_AFTER = 15 * MINUTE;
 const ago = (time: number): RawBuilder<unknown> => sql`clock_timestamp() - ${time}::float8 * interval '1 millisecond'`;
 
 /** Whether the commands of an act, a row `a`, are completed now. */
-export const isCompleted = sql<boolean>`a.at > ${ago(COMPLETED_FOR)} AND a.at < ${ago(LATE)}`;
+const isCompleted = sql<boolean>`a.at > ${ago(COMPLETED_FOR)} AND a.at < ${ago(LATE)}`;
 
 /** Whether an act, a row `a`, gets no more commands. */
-export const isOver = sql<boolean>`a.at < ${ago(OVER_AFTER)}`;
+const isOver = sql<boolean>`a.at < ${ago(OVER_AFTER)}`;
 
 /** Why a command of an act that gets no more of them has come to nothing. */
 export const NEVER_GIVEN = 'the fleet was stopped before it gave this command: ask again';
@@ -35,4 +35,75 @@ export async function noteAct(
     INSERT INTO acts (machine, id, at, who, what, detail)
     VALUES (${machine}, ${name}, clock_timestamp(), ${who}, ${what}, ${storable(detail)}::jsonb)
     ON CONFLICT DO NOTHING`.execute(db);
+}
+
+/** The identifier of an act. @param named what it follows from: the same gives the same; without it, a new one */
+export function actName(named: readonly string[] | undefined): string {
+  if (named === undefined) return `ACT-${randomBytes(12).toString('hex')}`;
+  const digest = createHash('sha256').update(JSON.stringify(named)).digest('hex');
+  return `ACT-${digest.slice(0, 24)}`;
+}
+
+export interface StoredAct<Detail> {
+  readonly id: string;
+  readonly at: Date;
+  /** Whether the commands that are missing come to nothing. */
+  readonly over: boolean;
+  readonly detail: Detail;
+}
+
+/** The acts of one kind, from which commands to machines follow. */
+export class ActStore<Detail extends { readonly act: string; readonly by: string }> {
+  readonly #db: FleetDatabase;
+  readonly #what: string;
+
+  constructor(db: FleetDatabase, what: string) {
+    this.#db = db;
+    this.#what = what;
+  }
+
+  /** Stores an act. @returns the one that is stored under this name: the first one stays */
+  async store(act: Detail): Promise<StoredAct<Detail> | undefined> {
+    await sql`
+      INSERT INTO acts (machine, id, at, who, what, detail)
+      VALUES ('', ${act.act}, clock_timestamp(), ${act.by}, ${this.#what}, ${storable(act)}::jsonb)
+      ON CONFLICT DO NOTHING`.execute(this.#db);
+    return this.find(act.act);
+  }
+
+  async find(act: string): Promise<StoredAct<Detail> | undefined> {
+    const { rows } = await sql<StoredAct<Detail>>`
+      SELECT a.id, a.at, ${isOver} AS over, a.detail FROM acts a
+      WHERE a.machine = '' AND a.id = ${act} AND a.what = ${this.#what}`.execute(this.#db);
+    return rows[0];
+  }
+
+  /** The newest acts. */
+  async list(
+    limit: number,
+    before: { readonly at: string; readonly id: string } | undefined,
+  ): Promise<readonly StoredAct<Detail>[]> {
+    const { rows } = await sql<StoredAct<Detail>>`
+      SELECT a.id, a.at, ${isOver} AS over, a.detail FROM acts a WHERE a.machine = '' AND a.what = ${this.#what}
+        ${before === undefined ? sql`` : sql`AND (a.at, a.id) < (${before.at}::timestamptz, ${before.id})`}
+      ORDER BY a.at DESC, a.id DESC LIMIT ${limit}::bigint`.execute(this.#db);
+    return rows;
+  }
+
+  /** The acts that get further commands now, and have fewer than they should. @param wanted how many, of a row `a` */
+  async incomplete(wanted: RawBuilder<number>): Promise<readonly Detail[]> {
+    const { rows } = await sql<{ detail: Detail }>`
+      SELECT a.detail FROM acts a WHERE a.machine = '' AND a.what = ${this.#what} AND ${isCompleted}
+        AND ${wanted} > (SELECT count(*) FROM commands c WHERE c.act = a.id)
+      LIMIT 10`.execute(this.#db);
+    return rows.map(({ detail }) => detail);
+  }
+}
+
+/** How many commands are stored at a time. */
+const AT_ONCE = 4;
+
+/** Does something for each, a few at a time. */
+export async function fewAtOnce<One>(all: readonly One[], act: (one: One) => Promise<unknown>): Promise<void> {
+  for (let at = 0; at < all.length; at += AT_ONCE) await Promise.all(all.slice(at, at + AT_ONCE).map(act));
 }

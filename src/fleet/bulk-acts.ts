@@ -2,9 +2,8 @@
  * A command on many incidents: what was selected is stored first, as an act, and each incident then becomes a command to its
  * machine. The commands are named by the act and the incident, so that a request that is sent again gives none twice.
  */
-import { createHash, randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
-import { storable } from './acts.ts';
+import { actName, ActStore, type StoredAct } from './acts.ts';
 import { COMMAND_COLUMNS, type CommandRow } from './commands.ts';
 import type { FleetDatabase } from './database.ts';
 
@@ -30,11 +29,7 @@ export interface BulkAct {
   readonly incidents: readonly (readonly [machine: string, id: string])[];
 }
 
-export interface BulkActRow {
-  readonly id: string;
-  readonly at: Date;
-  readonly detail: BulkAct;
-}
+export type BulkActRow = StoredAct<BulkAct>;
 
 /** How many incidents of an act have come to what: those that no command was given for yet are `left`. */
 export type BulkCounts = Readonly<Record<'left' | 'pending' | 'done' | 'refused' | 'expired', number>>;
@@ -42,46 +37,17 @@ export type BulkCounts = Readonly<Record<'left' | 'pending' | 'done' | 'refused'
 const BULK = 'bulk';
 
 export class BulkActs {
+  readonly stored: ActStore<BulkAct>;
   readonly #db: FleetDatabase;
 
   constructor(db: FleetDatabase) {
     this.#db = db;
+    this.stored = new ActStore(db, BULK);
   }
 
   /** The identifier of an act: the same for the same key of the same principal. */
   nameOf(principal: string, key: string | undefined): string {
-    if (key === undefined) return `ACT-${randomBytes(12).toString('hex')}`;
-    const named = createHash('sha256').update(JSON.stringify([BULK, principal, key]));
-    return `ACT-${named.digest('hex').slice(0, 24)}`;
-  }
-
-  /** Stores an act. @returns the one that is stored under this name: the first one stays */
-  async begin(act: BulkAct): Promise<BulkActRow | undefined> {
-    await sql`
-      INSERT INTO acts (machine, id, at, who, what, detail)
-      VALUES ('', ${act.act}, clock_timestamp(), ${act.by}, ${BULK}, ${storable(act)}::jsonb)
-      ON CONFLICT DO NOTHING`.execute(this.#db);
-    return this.find(act.act);
-  }
-
-  async find(act: string): Promise<BulkActRow | undefined> {
-    const { rows } = await sql<BulkActRow>`
-      SELECT a.id, a.at, a.detail FROM acts a WHERE a.machine = '' AND a.id = ${act} AND a.what = ${BULK}`.execute(
-      this.#db,
-    );
-    return rows[0];
-  }
-
-  /** The newest acts. */
-  async list(
-    limit: number,
-    before: { readonly at: string; readonly id: string } | undefined,
-  ): Promise<readonly BulkActRow[]> {
-    const { rows } = await sql<BulkActRow>`
-      SELECT a.id, a.at, a.detail FROM acts a WHERE a.machine = '' AND a.what = ${BULK}
-        ${before === undefined ? sql`` : sql`AND (a.at, a.id) < (${before.at}::timestamptz, ${before.id})`}
-      ORDER BY a.at DESC, a.id DESC LIMIT ${limit}::bigint`.execute(this.#db);
-    return rows;
+    return actName(key === undefined ? undefined : [BULK, principal, key]);
   }
 
   /** The commands of an act, by machine and incident. @param some only those of these incidents */

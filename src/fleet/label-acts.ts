@@ -8,7 +8,7 @@
  * The act is stored first, with its machines, and then a command for each. Whoever sees that some are missing adds them:
  * they have the same names at every process.
  */
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import {
   ACTIONS,
@@ -21,14 +21,12 @@ import {
 import { RecorderError } from '../errors.ts';
 import { parsePolicy } from '../policy/parse.ts';
 import { readYaml } from '../policy/yaml.ts';
-import { isCompleted, isOver, NEVER_GIVEN, storable } from './acts.ts';
+import { actName, ActStore, fewAtOnce, NEVER_GIVEN, type StoredAct } from './acts.ts';
 import { COMMAND_COLUMNS, type CommandRow, type FleetCommands, reasonOf } from './commands.ts';
 import type { FleetDatabase } from './database.ts';
 
 /** How many machines one act may be about. */
 const MOST_MACHINES = 10_000;
-/** How many commands are stored at a time. */
-const AT_ONCE = 4;
 
 /** What would be done on a machine. */
 export interface Candidate {
@@ -59,14 +57,6 @@ export interface LabelAct {
   readonly machines: readonly { readonly machine: string; readonly class: IncidentClass }[];
 }
 
-interface ActRow {
-  readonly id: string;
-  readonly at: Date;
-  /** Whether the commands that are missing come to nothing. */
-  readonly over: boolean;
-  readonly detail: LabelAct;
-}
-
 const BY_LABEL = 'contain_by_label';
 
 /** SHA-256 over the machines on which an act is possible, and what it engages there: whoever confirms it has seen these. */
@@ -77,12 +67,14 @@ export function digestOf(candidates: readonly Candidate[]): string {
 }
 
 export class LabelActs {
+  readonly stored: ActStore<LabelAct>;
   readonly #db: FleetDatabase;
   readonly #commands: FleetCommands;
   readonly #silentAfter: number;
 
   constructor(options: { readonly db: FleetDatabase; readonly commands: FleetCommands; readonly silentAfter: number }) {
     this.#db = options.db;
+    this.stored = new ActStore(options.db, BY_LABEL);
     this.#commands = options.commands;
     this.#silentAfter = options.silentAfter;
   }
@@ -142,41 +134,13 @@ export class LabelActs {
 
   /** The identifier of an act: the same for the same key of the same principal. */
   nameOf(principal: string, key: string | undefined): string {
-    if (key === undefined) return `ACT-${randomBytes(12).toString('hex')}`;
-    return `ACT-${createHash('sha256')
-      .update(JSON.stringify([principal, key]))
-      .digest('hex')
-      .slice(0, 24)}`;
+    return actName(key === undefined ? undefined : [principal, key]);
   }
 
   /** Stores an act and its commands. One that is there already stays as it is. */
   async begin(act: LabelAct): Promise<void> {
-    await sql`
-      INSERT INTO acts (machine, id, at, who, what, detail)
-      VALUES ('', ${act.act}, clock_timestamp(), ${act.by}, ${BY_LABEL}, ${storable(act)}::jsonb)
-      ON CONFLICT DO NOTHING`.execute(this.#db);
-    const stored = await this.find(act.act);
+    const stored = await this.stored.store(act);
     if (stored !== undefined) await this.#issue(stored.detail);
-  }
-
-  async find(act: string): Promise<ActRow | undefined> {
-    const { rows } = await sql<ActRow>`
-      SELECT a.id, a.at, ${isOver} AS over, a.detail FROM acts a WHERE a.machine = '' AND a.id = ${act} AND a.what = ${BY_LABEL}`.execute(
-      this.#db,
-    );
-    return rows[0];
-  }
-
-  /** The newest acts. */
-  async list(
-    limit: number,
-    before: { readonly at: string; readonly id: string } | undefined,
-  ): Promise<readonly ActRow[]> {
-    const { rows } = await sql<ActRow>`
-      SELECT a.id, a.at, ${isOver} AS over, a.detail FROM acts a WHERE a.machine = '' AND a.what = ${BY_LABEL}
-        ${before === undefined ? sql`` : sql`AND (a.at, a.id) < (${before.at}::timestamptz, ${before.id})`}
-      ORDER BY a.at DESC, a.id DESC LIMIT ${limit}::bigint`.execute(this.#db);
-    return rows;
   }
 
   /** How far acts are: how many of their commands have which status. */
@@ -197,7 +161,7 @@ export class LabelActs {
   async progressOf({
     over,
     detail: { act, action, machines },
-  }: Pick<ActRow, 'over' | 'detail'>): Promise<readonly object[]> {
+  }: Pick<StoredAct<LabelAct>, 'over' | 'detail'>): Promise<readonly object[]> {
     const { rows } = await sql<CommandRow & { in_force: boolean }>`
       SELECT ${COMMAND_COLUMNS}, EXISTS (
         SELECT 1 FROM posture p JOIN logs l ON l.machine = p.machine AND l.log = p.log AND l.active
@@ -223,12 +187,8 @@ export class LabelActs {
 
   /** Adds the commands that a process which has ended has left out. */
   async complete(): Promise<void> {
-    const { rows } = await sql<{ detail: LabelAct }>`
-      SELECT a.detail FROM acts a WHERE a.machine = '' AND a.what = ${BY_LABEL}
-        AND ${isCompleted}
-        AND jsonb_array_length(a.detail->'machines') > (SELECT count(*) FROM commands c WHERE c.act = a.id)
-      LIMIT 10`.execute(this.#db);
-    for (const { detail } of rows) await this.#issue(detail);
+    const wanted = sql<number>`jsonb_array_length(a.detail->'machines')`;
+    for (const act of await this.stored.incomplete(wanted)) await this.#issue(act);
   }
 
   async #issue(act: LabelAct): Promise<void> {
@@ -240,30 +200,26 @@ export class LabelActs {
     );
     const logs = new Map(rows.map((row) => [row.machine, row]));
     const missing = act.machines.filter(({ machine }) => logs.get(machine)?.stored === false);
-    for (let at = 0; at < missing.length; at += AT_ONCE) {
-      await Promise.all(
-        missing.slice(at, at + AT_ONCE).map(({ machine, class: ofClass }) =>
-          this.#commands.issue({
-            machine,
-            log: logs.get(machine)!.identity,
-            command: 'report',
-            body: {
-              class: ofClass,
-              action: act.action,
-              description: act.reason,
-              evidence: { fleet_act: act.act, action: act.action, labels: act.labels, by: act.by },
-              dedup_key: act.act,
-            },
-            key: act.act,
-            principal: act.principal,
-            by: act.by,
-            role: act.role,
-            goodFor: act.good_for,
-            act: act.act,
-          }),
-        ),
-      );
-    }
+    await fewAtOnce(missing, ({ machine, class: ofClass }) =>
+      this.#commands.issue({
+        machine,
+        log: logs.get(machine)!.identity,
+        command: 'report',
+        body: {
+          class: ofClass,
+          action: act.action,
+          description: act.reason,
+          evidence: { fleet_act: act.act, action: act.action, labels: act.labels, by: act.by },
+          dedup_key: act.act,
+        },
+        key: act.act,
+        principal: act.principal,
+        by: act.by,
+        role: act.role,
+        goodFor: act.good_for,
+        act: act.act,
+      }),
+    );
   }
 }
 

@@ -4,20 +4,18 @@
  * Each of these gets the command to release the action early; the incidents stay. The act is stored first, with its machines and
  * incidents, and then the commands. Whoever sees that some are missing adds them: they have the same names at every process.
  */
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import type { ContainmentAction, Role } from '../../machines/vocabulary.ts';
 import { RELEASED_EARLY } from '../domain/posture.ts';
 import { RecorderError } from '../errors.ts';
-import { isCompleted, isOver, NEVER_GIVEN, storable } from './acts.ts';
+import { actName, ActStore, fewAtOnce, NEVER_GIVEN, type StoredAct } from './acts.ts';
 import { COMMAND_COLUMNS, type CommandRow, type CommandStatus, type FleetCommands, reasonOf } from './commands.ts';
 import type { FleetDatabase } from './database.ts';
 
 /** How many machines one act may be about, and how many incidents. */
 const MOST_MACHINES = 10_000;
 const MOST_INCIDENTS = 10_000;
-/** How many commands are stored at a time. */
-const AT_ONCE = 4;
 
 /** An incident that holds the action, and the role that its release takes there. */
 export interface Holder {
@@ -56,13 +54,7 @@ export interface ReleaseAct {
   }[];
 }
 
-export interface ReleaseActRow {
-  readonly id: string;
-  readonly at: Date;
-  /** Whether the commands that are missing come to nothing. */
-  readonly over: boolean;
-  readonly detail: ReleaseAct;
-}
+export type ReleaseActRow = StoredAct<ReleaseAct>;
 
 /** What came of an act on one machine. */
 export interface ReleaseProgress {
@@ -86,12 +78,14 @@ export function digestOf(candidates: readonly ReleaseCandidate[]): string {
 }
 
 export class ReleaseActs {
+  readonly stored: ActStore<ReleaseAct>;
   readonly #db: FleetDatabase;
   readonly #commands: FleetCommands;
   readonly #silentAfter: number;
 
   constructor(options: { readonly db: FleetDatabase; readonly commands: FleetCommands; readonly silentAfter: number }) {
     this.#db = options.db;
+    this.stored = new ActStore(options.db, RELEASE);
     this.#commands = options.commands;
     this.#silentAfter = options.silentAfter;
   }
@@ -152,39 +146,13 @@ export class ReleaseActs {
 
   /** The identifier of an act: the same for the same key of the same principal. */
   nameOf(principal: string, key: string | undefined): string {
-    if (key === undefined) return `ACT-${randomBytes(12).toString('hex')}`;
-    const named = createHash('sha256').update(JSON.stringify([RELEASE, principal, key]));
-    return `ACT-${named.digest('hex').slice(0, 24)}`;
+    return actName(key === undefined ? undefined : [RELEASE, principal, key]);
   }
 
   /** Stores an act and its commands. One that is there already stays as it is. */
   async begin(act: ReleaseAct): Promise<void> {
-    await sql`
-      INSERT INTO acts (machine, id, at, who, what, detail)
-      VALUES ('', ${act.act}, clock_timestamp(), ${act.by}, ${RELEASE}, ${storable(act)}::jsonb)
-      ON CONFLICT DO NOTHING`.execute(this.#db);
-    const stored = await this.find(act.act);
+    const stored = await this.stored.store(act);
     if (stored !== undefined) await this.#issue(stored.detail);
-  }
-
-  async find(act: string): Promise<ReleaseActRow | undefined> {
-    const { rows } = await sql<ReleaseActRow>`
-      SELECT a.id, a.at, ${isOver} AS over, a.detail FROM acts a WHERE a.machine = '' AND a.id = ${act} AND a.what = ${RELEASE}`.execute(
-      this.#db,
-    );
-    return rows[0];
-  }
-
-  /** The newest acts. */
-  async list(
-    limit: number,
-    before: { readonly at: string; readonly id: string } | undefined,
-  ): Promise<readonly ReleaseActRow[]> {
-    const { rows } = await sql<ReleaseActRow>`
-      SELECT a.id, a.at, ${isOver} AS over, a.detail FROM acts a WHERE a.machine = '' AND a.what = ${RELEASE}
-        ${before === undefined ? sql`` : sql`AND (a.at, a.id) < (${before.at}::timestamptz, ${before.id})`}
-      ORDER BY a.at DESC, a.id DESC LIMIT ${limit}::bigint`.execute(this.#db);
-    return rows;
   }
 
   /** What came of an act on each of its machines, and whether the action is in force there now. */
@@ -219,12 +187,7 @@ export class ReleaseActs {
 
   /** Adds the commands that a process which has ended has left out. */
   async complete(): Promise<void> {
-    const { rows } = await sql<{ detail: ReleaseAct }>`
-      SELECT a.detail FROM acts a WHERE a.machine = '' AND a.what = ${RELEASE}
-        AND ${isCompleted}
-        AND (a.detail->>'incidents')::bigint > (SELECT count(*) FROM commands c WHERE c.act = a.id)
-      LIMIT 10`.execute(this.#db);
-    for (const { detail } of rows) await this.#issue(detail);
+    for (const act of await this.stored.incomplete(sql`(a.detail->>'incidents')::bigint`)) await this.#issue(act);
   }
 
   async #issue(act: ReleaseAct): Promise<void> {
@@ -240,24 +203,20 @@ export class ReleaseActs {
       if (log === undefined) return [];
       return incidents.flatMap((one) => (stored.has(`${machine} ${one.id}`) ? [] : [{ machine, log, ...one }]));
     });
-    for (let at = 0; at < missing.length; at += AT_ONCE) {
-      await Promise.all(
-        missing.slice(at, at + AT_ONCE).map(({ machine, log, id, role }) =>
-          this.#commands.issue({
-            machine,
-            log,
-            command: 'release',
-            incident: id,
-            body: { id, action: act.action, reason: act.reason },
-            key: `${act.act} ${id}`,
-            principal: act.principal,
-            by: act.by,
-            role,
-            goodFor: act.good_for,
-            act: act.act,
-          }),
-        ),
-      );
-    }
+    await fewAtOnce(missing, ({ machine, log, id, role }) =>
+      this.#commands.issue({
+        machine,
+        log,
+        command: 'release',
+        incident: id,
+        body: { id, action: act.action, reason: act.reason },
+        key: `${act.act} ${id}`,
+        principal: act.principal,
+        by: act.by,
+        role,
+        goodFor: act.good_for,
+        act: act.act,
+      }),
+    );
   }
 }

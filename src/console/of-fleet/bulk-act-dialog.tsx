@@ -1,46 +1,19 @@
-import { useEffect, useState } from 'preact/hooks';
-import { SECOND } from '../../clock.ts';
 import { counted, grouped } from '../format.ts';
 import { keyOfIncident } from '../incident-key.ts';
-import { type FleetBulkAct, readBulkAct } from '../incidents/send-bulk.ts';
+import { readBulkAct } from '../incidents/send-bulk.ts';
 import { Dialog, DialogBody, DialogFoot } from '../parts/dialog.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
-import { reasonOf } from '../request.ts';
 import { fragmentOf } from '../route.ts';
 import { CommandFate } from './command-fate.tsx';
+import { useAct } from './use-act.ts';
 
-/** How often progress is read. */
-const PROGRESS_EVERY = 2 * SECOND;
 /** How many incidents are shown: those that were refused or wait first. */
 const MOST_SHOWN = 500;
 const RANK = { refused: 0, expired: 1, pending: 2, left: 3, done: 4 } as const;
 
 /** What became of a command on many incidents, one by one, read again until no machine is waited for. */
 export const BulkActDialog = ({ act, onClose }: { readonly act: string; readonly onClose: () => void }) => {
-  const [known, setKnown] = useState<FleetBulkAct>();
-  const [fault, setFault] = useState<string>();
-  useEffect(() => {
-    const ends = new AbortController();
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const follow = async (): Promise<void> => {
-      let isOver = false;
-      try {
-        const whole = await readBulkAct(act, ends.signal);
-        setKnown(whole);
-        setFault(undefined);
-        isOver = whole.pending === 0;
-      } catch (error) {
-        if (ends.signal.aborted) return;
-        setFault(reasonOf(error));
-      }
-      if (!isOver && !ends.signal.aborted) timer = setTimeout(() => void follow(), PROGRESS_EVERY);
-    };
-    void follow();
-    return () => {
-      ends.abort();
-      clearTimeout(timer);
-    };
-  }, [act]);
+  const { known, fault } = useAct(act, readBulkAct);
   const incidents = (known?.incidents ?? []).toSorted((one, other) => RANK[one.status] - RANK[other.status]);
   return (
     <Dialog title="On many incidents" about={<code>{act}</code>} onClose={onClose}>

@@ -3,9 +3,8 @@
  * it on each machine.
  */
 import type { TargetedSubmitEvent } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import { ACTIONS, type ContainmentAction } from '../../../machines/vocabulary.ts';
-import { SECOND } from '../../clock.ts';
 import { addScope, partsOfLabel } from '../filters.ts';
 import { counted, grouped } from '../format.ts';
 import { obstacleFor } from '../identity.ts';
@@ -20,6 +19,7 @@ import { reasonOf } from '../request.ts';
 import { fragmentOf } from '../route.ts';
 import { CommandFate } from './command-fate.tsx';
 import { knownLabels } from './known-labels.ts';
+import { useAct } from './use-act.ts';
 
 /** What is done by label: where it is asked, and how it is said. */
 export type LabelKind = 'contain' | 'release';
@@ -29,8 +29,6 @@ const PATHS: Readonly<Record<LabelKind, string>> = {
 };
 const TITLES: Readonly<Record<LabelKind, string>> = { contain: 'Contain by label', release: 'Release by label' };
 const VERBS: Readonly<Record<LabelKind, string>> = { contain: 'Contain', release: 'Release on' };
-/** How often progress is read. */
-const PROGRESS_EVERY = 2 * SECOND;
 const LONGEST_REASON = 1024;
 
 interface Preview {
@@ -270,30 +268,10 @@ export const ByLabelDialog = ({ kind = 'contain', onClose }: ByLabelProps) => {
 
 /** What became of an act, machine by machine, read again until no machine is waited for. */
 export const ActDialog = ({ kind = 'contain', act, onClose }: ByLabelProps & { readonly act: string }) => {
-  const [known, setKnown] = useState<LabelAct>();
-  const [fault, setFault] = useState<string>();
-  useEffect(() => {
-    const ends = new AbortController();
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const follow = async (): Promise<void> => {
-      let isOver = false;
-      try {
-        const { body } = await read<LabelAct>(`${PATHS[kind]}/${encodeURIComponent(act)}`, ends.signal);
-        setKnown(body);
-        setFault(undefined);
-        isOver = body.pending === 0;
-      } catch (error) {
-        if (ends.signal.aborted) return;
-        setFault(reasonOf(error));
-      }
-      if (!isOver && !ends.signal.aborted) timer = setTimeout(() => void follow(), PROGRESS_EVERY);
-    };
-    void follow();
-    return () => {
-      ends.abort();
-      clearTimeout(timer);
-    };
-  }, [act]);
+  const { known, fault } = useAct(act, async (name, ends) => {
+    const { body } = await read<LabelAct>(`${PATHS[kind]}/${encodeURIComponent(name)}`, ends);
+    return body;
+  });
   return (
     <Dialog title={TITLES[kind]} about={<code>{act}</code>} onClose={onClose}>
       <div>

@@ -114,7 +114,8 @@ export const bulkRoutes = (
         const { name: principal } = actorIn(ctx);
         const name = place?.act ?? acts.nameOf(principal, keyIn(ctx, body.idempotency_key));
         const act =
-          (await acts.find(name)) ?? (await begun(dependencies, ctx, body, acts, { name, digest, at: place?.at }));
+          (await acts.stored.find(name)) ??
+          (await begun(dependencies, ctx, body, acts, { name, digest, at: place?.at }));
         requireSame(act.detail, body, principal, digest);
         await work(dependencies, ctx, commands, acts, act, place?.index ?? 0, body.limit ?? USUAL);
       },
@@ -127,7 +128,10 @@ export const bulkRoutes = (
         const page = pageOf(validate(listSchema, parseQuery(reading.query), 'parameter'), 2);
         const [at, id] = page.after ?? [];
         const before = at === undefined ? undefined : { at: placeTime(at), id: id! };
-        const rows = paged(ctx, page, await acts.list(page.limit + 1, before), (row) => [row.at.toISOString(), row.id]);
+        const rows = paged(ctx, page, await acts.stored.list(page.limit + 1, before), (row) => [
+          row.at.toISOString(),
+          row.id,
+        ]);
         const shown: object[] = [];
         for (const row of rows) {
           const seen = seenOf(row.detail, reading.machines);
@@ -143,7 +147,7 @@ export const bulkRoutes = (
       handle: async (ctx) => {
         const reading = await readingIn(dependencies, ctx, ['operator', 'recovery', 'auditor']);
         const page = pageOf(validate(listSchema, parseQuery(reading.query), 'parameter'), 1);
-        const row = await acts.find(String(ctx.params.act));
+        const row = await acts.stored.find(String(ctx.params.act));
         // Machines that the reader may not see are left out.
         const seen = row === undefined ? [] : seenOf(row.detail, reading.machines);
         if (row === undefined || seen.length === 0) throw new RecorderError('not_found', 'act not found');
@@ -222,7 +226,7 @@ async function begun(
 ): Promise<BulkActRow> {
   const { rows } = await selected(dependencies, ctx, body, at);
   const { by, rest } = byIn(ctx, body.by === undefined ? {} : { by: body.by });
-  const act = await acts.begin({
+  const act = await acts.stored.store({
     act: name,
     command: body.command,
     filter: body.filter === undefined ? null : (body.filter as BulkAct['filter']),

@@ -100,7 +100,7 @@ export const byLabelRoutes = (
       const { name: principal, machines: bounds } = actorIn(ctx);
       const key = keyOf(ctx, given.idempotency_key);
       const act = acts.nameOf(principal, key);
-      const known = key === undefined || given.dry_run === true ? undefined : await acts.find(act);
+      const known = key === undefined || given.dry_run === true ? undefined : await acts.stored.find(act);
       if (known === undefined) {
         const found = await acts.preview(action, labels, bounds, given.class);
         const preview = shownPreview(action, labels, found);
@@ -123,7 +123,7 @@ export const byLabelRoutes = (
         });
       }
       // Also what was stored just now may be another one's, with the same key.
-      const detail = (known ?? (await acts.find(act)))?.detail;
+      const detail = (known ?? (await acts.stored.find(act)))?.detail;
       const isSame =
         detail !== undefined &&
         detail.action === action &&
@@ -156,7 +156,7 @@ export const byLabelRoutes = (
       const page = pageOf(validate(actsSchema, parseQuery(reading.query), 'parameter'), 2);
       const [at, id] = page.after ?? [];
       const before = at === undefined ? undefined : { at: placeTime(at), id: id! };
-      const rows = await acts.list(page.limit + 1, before);
+      const rows = await acts.stored.list(page.limit + 1, before);
       const shown = paged(ctx, page, rows, (row) => [row.at.toISOString(), row.id]);
       const counts = await acts.countsOf(shown.map((row) => row.id));
       const { bounds, reader } = reading;
@@ -261,7 +261,7 @@ async function respondAct(
   seen?: ReadonlySet<string>,
   words = true,
 ): Promise<void> {
-  const row = await acts.find(act);
+  const row = await acts.stored.find(act);
   const machines = row?.detail.machines.filter(({ machine }) => seen === undefined || seen.has(machine)) ?? [];
   if (row === undefined || machines.length === 0) throw new RecorderError('not_found', 'act not found');
   const all = (await acts.progressOf({ ...row, detail: { ...row.detail, machines } })) as readonly {

@@ -65,7 +65,7 @@ export const releaseByLabelRoutes = (
       const principal = actorIn(ctx);
       const key = keyOf(ctx, given.idempotency_key);
       const act = acts.nameOf(principal.name, key);
-      const known = key === undefined || given.dry_run === true ? undefined : await acts.find(act);
+      const known = key === undefined || given.dry_run === true ? undefined : await acts.stored.find(act);
       if (known === undefined) {
         const found = await acts.preview(action, labels, principal.machines);
         const preview = shownPreview(action, labels, found);
@@ -82,7 +82,7 @@ export const releaseByLabelRoutes = (
         const detail = { act, action, labels, reason, principal: principal.name, by, good_for: expiresIn * SECOND };
         await acts.begin({ ...detail, machines, incidents });
       }
-      const row = known ?? (await acts.find(act));
+      const row = known ?? (await acts.stored.find(act));
       if (row === undefined) throw new RecorderError('internal', 'an act that was stored is not there');
       // Also what was stored just now may be another one's, with the same key.
       const { detail } = row;
@@ -105,7 +105,10 @@ export const releaseByLabelRoutes = (
       const page = pageOf(validate(actsSchema, parseQuery(reading.query), 'parameter'), 2);
       const [at, id] = page.after ?? [];
       const before = at === undefined ? undefined : { at: placeTime(at), id: id! };
-      const rows = paged(ctx, page, await acts.list(page.limit + 1, before), (row) => [row.at.toISOString(), row.id]);
+      const rows = paged(ctx, page, await acts.stored.list(page.limit + 1, before), (row) => [
+        row.at.toISOString(),
+        row.id,
+      ]);
       const shown: object[] = [];
       for (const row of rows) {
         const one = await shownAct(acts, row, reading.machines, reading.reader.words, false);
@@ -120,7 +123,7 @@ export const releaseByLabelRoutes = (
     handle: async (ctx) => {
       const reading = await readingIn(dependencies, ctx, [...RELEASERS, 'auditor']);
       validate(nothingSchema, parseQuery(reading.query), 'parameter');
-      const row = await acts.find(String(ctx.params.act));
+      const row = await acts.stored.find(String(ctx.params.act));
       const shown = row && (await shownAct(acts, row, reading.machines, reading.reader.words, true));
       if (shown === undefined) throw new RecorderError('not_found', 'act not found');
       respondJson(ctx, 200, JSON.stringify(shown));

@@ -243,7 +243,7 @@ export class FleetStreams {
     }
   }
 
-  /** Sends readers what is new of the campaigns that they see, with no id: who comes back reads the list again. */
+  /** Sends readers what is new of the campaigns that they see, with no id: a reader that returns reads the list again. */
   async #tellOfCampaigns(): Promise<void> {
     if (this.#clock.monotonic() - this.#lookedAtCampaigns < CAMPAIGNS_EVERY) return;
     this.#lookedAtCampaigns = this.#clock.monotonic();
