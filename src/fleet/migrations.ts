@@ -144,6 +144,9 @@ const OF_MACHINES: readonly string[] = [
     WHERE current AND attention`,
   `CREATE INDEX IF NOT EXISTS incidents_by_assignee ON incidents (assignee, created_at, machine, id)
     WHERE current AND assignee IS NOT NULL`,
+  // What statistics count as not contained.
+  `CREATE INDEX IF NOT EXISTS incidents_waiting ON incidents (machine, log, created_at)
+    WHERE current AND waited`,
   `CREATE INDEX IF NOT EXISTS incidents_by_containment ON incidents (containment, created_at, machine, id)
     WHERE current AND containment > 1`,
   `CREATE TABLE IF NOT EXISTS documents (
@@ -205,14 +208,6 @@ const OF_MACHINES: readonly string[] = [
     PRIMARY KEY (machine, log, hour, class, what, step)
   )`,
   'CREATE INDEX IF NOT EXISTS hours_by_hour ON hours (hour) INCLUDE (machine, log, what, step, count)',
-  `CREATE TABLE IF NOT EXISTS waiting (
-    machine text COLLATE "C" NOT NULL,
-    log text COLLATE "C" NOT NULL,
-    length bigint NOT NULL,
-    beginning bigint NOT NULL,
-    count bigint NOT NULL,
-    PRIMARY KEY (machine, log, length, beginning)
-  )`,
   `CREATE TABLE IF NOT EXISTS stats (
     machine text COLLATE "C" NOT NULL,
     log text COLLATE "C" NOT NULL,
@@ -336,12 +331,11 @@ const SUMS_OVER_MACHINES: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS marks (
     machine text COLLATE "C" NOT NULL,
     log text COLLATE "C" NOT NULL,
-    what text COLLATE "C" NOT NULL,
-    hour bigint NOT NULL,
     batch bigint NOT NULL,
-    PRIMARY KEY (machine, log, what, hour, batch)
+    activity bigint[] NOT NULL,
+    created bigint[] NOT NULL,
+    PRIMARY KEY (machine, log, batch)
   )`,
-  'CREATE INDEX IF NOT EXISTS marks_by_hour ON marks (what, hour)',
   `CREATE TABLE IF NOT EXISTS hour_sums (
     machine text COLLATE "C" NOT NULL,
     hour bigint NOT NULL,

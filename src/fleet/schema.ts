@@ -232,16 +232,6 @@ interface HoursTable {
   count: number;
 }
 
-/** How many incidents that are not contained yet were reported in stretches of time: see `query/activity-counts.ts`. */
-interface WaitingTable {
-  readonly machine: string;
-  readonly log: string;
-  /** In milliseconds; the beginning since the epoch. */
-  readonly length: number;
-  readonly beginning: number;
-  count: number;
-}
-
 /** How many incidents there are of each kind. */
 interface StatsTable {
   readonly machine: string;
@@ -366,16 +356,15 @@ interface CampaignsTable {
   grown: Generated<number>;
 }
 
-/** Hours whose sums are not what they were: see `read-models/marks.ts`. */
+/** What a batch has marked: hours whose sums are not what they were. See `read-models/marks.ts`. */
 interface MarksTable {
   readonly machine: string;
   readonly log: string;
-  /** `activity`: those in `hour_sums`; `created`: those in `created_sums`. */
-  readonly what: string;
-  /** Hours since the epoch. */
-  readonly hour: number;
   /** A number at random. */
   readonly batch: number;
+  /** Hours since the epoch: those in `hour_sums`, and those in `created_sums`. */
+  readonly activity: number[];
+  readonly created: number[];
 }
 
 /** `hours` of all machines, by any class; `machine` is empty. */
@@ -425,7 +414,6 @@ export interface FleetTables {
   readonly deliveries: DeliveriesTable;
   readonly posture: PostureTable;
   readonly hours: HoursTable;
-  readonly waiting: WaitingTable;
   readonly stats: StatsTable;
   readonly silences: SilencesTable;
   readonly guards: GuardsTable;
@@ -455,7 +443,6 @@ export const TABLES = [
   'deliveries',
   'posture',
   'hours',
-  'waiting',
   'stats',
   'silences',
   'guards',

@@ -13,7 +13,6 @@ import {
 import type { JsonObject } from '../../domain/entries.ts';
 import type { Incident, RecordChange } from '../../domain/incident.ts';
 import { type ActionPosture, deliveryRow, onRecord } from '../../domain/posture.ts';
-import { WaitingShares } from '../../query/activity-counts.ts';
 import { evidenceWords } from '../../search/evidence-words.ts';
 import { CUT_EVIDENCE, hasOtherWords, ownWordsOf } from '../../search/searched-incident.ts';
 import { KIND, LONGEST_LEXEME } from '../lexeme.ts';
@@ -84,7 +83,6 @@ export async function writeChanges(
   await putPosture(tx, history, fold);
   await countStats(tx, history, changes);
   await countHours(tx, history, changes);
-  await countWaiting(tx, history, changes);
   await putSmall(tx, history, fold, changes);
   await markChanged(tx, history, {
     activity: hoursChanged(changes),
@@ -347,23 +345,6 @@ async function countHours(tx: Tx, { machine, log }: History, { hours }: BatchCha
   );
 }
 
-async function countWaiting(tx: Tx, { machine, log }: History, { incidents }: BatchChanges): Promise<void> {
-  const shares = new WaitingShares();
-  for (const { before, now } of incidents.values()) shares.follow(before?.incident, now.incident);
-  const rows = [...shares.rows()];
-  if (rows.length === 0) return;
-  // Two reports of one hour are counted in its long stretch twice.
-  await sql`
-    INSERT INTO waiting (machine, log, length, beginning, count)
-    SELECT ${machine}, ${log}, length, beginning, sum(count) FROM unnest(${bigints(rows.map(({ length }) => length))},
-      ${bigints(rows.map(({ beginning }) => beginning))}, ${bigints(rows.map(({ count }) => count))})
-      AS new (length, beginning, count)
-    GROUP BY length, beginning
-    ON CONFLICT (machine, log, length, beginning) DO UPDATE SET count = waiting.count + excluded.count`.execute(tx);
-  if (rows.some(({ count }) => count < 0))
-    await sql`DELETE FROM waiting WHERE machine = ${machine} AND log = ${log} AND count = 0`.execute(tx);
-}
-
 /** What there are few of. */
 async function putSmall(tx: Tx, history: History, fold: HistoryFold, changes: BatchChanges): Promise<void> {
   const { machine, log } = history;
@@ -410,7 +391,6 @@ export const READ_MODELS = [
   'posture',
   'stats',
   'hours',
-  'waiting',
   'silences',
   'guards',
   'findings',

@@ -34,7 +34,6 @@ const COPIED = {
   deliveries: { incident: 'ID', asked_at: 'r.asked_at + c.shift' },
   posture: { since: 'r.since + c.shift' },
   hours: { hour: 'r.hour + c.hours' },
-  waiting: { beginning: `r.beginning + c.hours * ${HOUR}` },
   stats: {},
   silences: {},
   guards: {},
