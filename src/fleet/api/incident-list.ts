@@ -11,6 +11,7 @@ import { SECOND } from '../../clock.ts';
 import { MAX_PAGE_BYTES } from '../../query/collapsed-page.ts';
 import type { Sort } from '../../query/list-query.ts';
 import type { FleetDatabase } from '../database.ts';
+import { ANY_RANK } from '../read-models/created-counts.ts';
 import type { FleetPlace } from './cursor.ts';
 import {
   allOf,
@@ -25,7 +26,7 @@ import {
   onOthers,
   time,
 } from './list-filter.ts';
-import { behind, both, branchesOf, fixedGroups, isAll, keyIn, keyOf, partsOf, wholeOrder } from './list-order.ts';
+import { behind, both, branchesOf, fixedGroups, isAll, keyIn, keyOf, partsOf, partsOfRanks, wholeOrder } from './list-order.ts';
 import { narrowTsqueryOf } from './search-query.ts';
 import type { SilencedColumns, Silencing } from './silencing.ts';
 
@@ -276,7 +277,7 @@ function* narrowings(query: FleetQuery): Generator<Narrow> {
   if (query.attention?.needed === true) yield onColumns(sql`i.attention`);
   if (updatedSince !== undefined) yield onColumns(sql`i.updated_at >= ${time(updatedSince)}`);
   const times = onCreation(query);
-  if (times.length > 0) yield onColumns(allOf(times));
+  if (times.length > 0) yield onColumns(allOf([ANY_RANK, ...times]));
   const kinds = kindsOf(query);
   if (!isAll(kinds)) yield onColumns(allOf(onKinds(kinds)));
   // A small fleet.
@@ -322,7 +323,9 @@ function walkOfKinds(query: Query, kinds: Kinds, after: FleetPlace | undefined):
   const { key, isFalling } = partsOf(sort);
   const isRising = key === 'created' && !isFalling;
   const needsAttention = query.attention?.needed === true && isOfRanks(kinds);
-  const { parts: narrow, left } = needsAttention ? { parts: onRanks(kinds), left: onKinds(kinds) } : branchesOf(kinds);
+  const { parts: narrow, left } = needsAttention
+    ? { parts: partsOfRanks(kinds.ranks), left: onKinds(kinds) }
+    : branchesOf(kinds);
   return {
     after,
     slice: (place, filters, size) => {
@@ -333,20 +336,27 @@ function walkOfKinds(query: Query, kinds: Kinds, after: FleetPlace | undefined):
         ...(needsAttention ? [sql`i.attention`] : []),
         ...(place === undefined ? [] : [tailBehind(place, isRising)]),
       ];
-      // Each part in its order: so they are merged, and no more is read of them than the page needs.
-      const each = narrow.map(
-        (branch) => sql`(
-          SELECT ${LISTED} FROM incidents i WHERE i.current AND ${allOf([branch, ...times])} ORDER BY ${order} LIMIT ${size})`,
-      );
-      return sliceOf(sql.join(each, sql` UNION ALL `), order, keyOf(key), [...left, ...filters], size);
+      return sliceOf(merged(narrow, times, order, size), order, keyOf(key), [...left, ...filters], size);
     },
   };
 }
 
-const isOfRanks = ({ ranks }: Kinds): boolean => ranks.length > 0;
+/** The first of some parts, each in the order: so they are merged, and no more is read of them than the page needs. */
+const merged = (
+  parts: readonly Condition[],
+  conditions: readonly Condition[],
+  order: RawBuilder<unknown>,
+  size: number,
+): RawBuilder<unknown> =>
+  sql.join(
+    parts.map(
+      (part) => sql`(
+        SELECT ${LISTED} FROM incidents i WHERE i.current AND ${allOf([part, ...conditions])} ORDER BY ${order} LIMIT ${size})`,
+    ),
+    sql` UNION ALL `,
+  );
 
-const onRanks = ({ ranks }: Kinds): readonly Condition[] =>
-  ranks.length === 0 ? [sql`true`] : ranks.map((rank) => sql`i.rank = ${sql.lit(rank)}`);
+const isOfRanks = ({ ranks }: Kinds): boolean => ranks.length > 0;
 
 function walkOfUpdates(query: Query, kinds: Kinds, isFalling: boolean, after: FleetPlace | undefined): Walk {
   const direction = isFalling ? sql`DESC` : sql`ASC`;
@@ -417,15 +427,12 @@ function walksOfNames(query: Query, key: 'source' | 'assignee', isFalling: boole
   if (key === 'source') return [named];
   const nobodys: Walk = {
     after: after?.key === null ? after : undefined,
-    slice: (place, others, size) =>
-      sliceOf(
-        sql`SELECT ${LISTED} FROM incidents i WHERE i.current
-          AND ${allOf([...onCreation(query), ...(place === undefined ? [] : [tailBehind(place, false)])])}`,
-        sql`created_at DESC, machine DESC, id DESC`,
-        sql`NULL::text`,
-        [sql`i.assignee IS NULL`, ...onKinds(kindsOf(query)), ...others],
-        size,
-      ),
+    slice: (place, others, size) => {
+      const order = sql`created_at DESC, machine DESC, id DESC`;
+      const times = [...onCreation(query), ...(place === undefined ? [] : [tailBehind(place, false)])];
+      const left = [sql`i.assignee IS NULL`, ...onKinds(kindsOf(query)), ...others];
+      return sliceOf(merged(partsOfRanks(), times, order, size), order, sql`NULL::text`, left, size);
+    },
   };
   return after?.key === null ? [nobodys] : [named, nobodys];
 }

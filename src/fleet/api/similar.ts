@@ -10,6 +10,7 @@ import type { FleetDatabase } from '../database.ts';
 import { documentsOf, type IncidentKey } from './documents.ts';
 import type { OneIncident } from './one-incident.ts';
 import { anyText, foundBy, matches } from './list-filter.ts';
+import { partsOfRanks } from './list-order.ts';
 import { pairsQuery } from './search-query.ts';
 
 /** How many values are looked up, how many incidents are looked at for each, and how many are compared in all. */
@@ -98,6 +99,8 @@ const candidateOf = ({ machine, log, id, created_at, number }: Found, count: num
 
 const nameOf = ({ machine, id }: Pick<IncidentKey, 'machine' | 'id'>): string => `${machine} ${id}`;
 
+const NEWEST_FIRST = sql`created_at DESC, machine DESC, id DESC`;
+
 async function newestWith(
   db: FleetDatabase,
   values: readonly EvidenceValue[],
@@ -109,13 +112,20 @@ async function newestWith(
     SELECT count(*) AS count FROM (
       SELECT 1 FROM words w WHERE w.search @@ ${query}::tsquery LIMIT ${sql.lit(FEW + 1)}
     ) AS few`.execute(db);
+  const newest = sql.join(
+    partsOfRanks().map(
+      (part) => sql`(
+        SELECT machine, log, id, created_at, number FROM incidents i WHERE i.current AND ${part} ${ofMachines}
+        ORDER BY ${NEWEST_FIRST} LIMIT ${sql.lit(MOST_LOOKED_AT)})`,
+    ),
+    sql` UNION ALL `,
+  );
   // Of what many have, the newest are among the newest of all.
   const from =
     Number(counts[0]?.count) <= FEW
       ? sql`${foundBy(query)} WHERE i.current ${ofMachines}`
       : sql`(
-          SELECT machine, log, id, created_at, number FROM incidents i WHERE i.current ${ofMachines}
-          ORDER BY i.created_at DESC, i.machine DESC, i.id DESC LIMIT ${sql.lit(MOST_LOOKED_AT)}
+          SELECT * FROM (${newest}) AS u ORDER BY ${NEWEST_FIRST} LIMIT ${sql.lit(MOST_LOOKED_AT)}
         ) AS i WHERE ${matches(query)}`;
   const { rows } = await sql<Found>`
     WITH f AS MATERIALIZED (SELECT i.machine, i.log, i.id, i.created_at, i.number FROM ${from})

@@ -32,8 +32,8 @@ import {
 } from '../../query/comparison-reading.ts';
 import { statisticsOf } from '../../query/statistics.ts';
 import type { FleetDatabase } from '../database.ts';
-import { SAMPLE_PART, SAMPLE_PARTS } from '../migrations.ts';
-import { COUNTED, countsOfIncidents, createdIn, sumOfCounts } from '../read-models/created-counts.ts';
+import { IN_SAMPLES, SAMPLE_PART, SAMPLE_PARTS } from '../migrations.ts';
+import { ANY_RANK, COUNTED, countsOfIncidents, createdIn, sumOfCounts } from '../read-models/created-counts.ts';
 import { markedHours } from '../read-models/marks.ts';
 import { DAY_OF_HOURS } from '../read-models/sums.ts';
 import type { FleetDependencies } from './dependencies.ts';
@@ -295,8 +295,8 @@ async function timedIn(db: FleetDatabase, machines: Machines, range: TimeRange, 
   const ofScope = machines === undefined ? sql`true` : sql`i.machine = ${anyText(machines)}`;
   const sampled = isSample
     ? sql`generate_series(0, ${parts - 1}::int) AS part CROSS JOIN LATERAL (
-        ${rows} AND ${sql.raw(SAMPLE_PART)} = part OFFSET 0) AS i`
-    : sql`(${rows} AND ${ofScope}) AS i`;
+        ${rows} AND ${sql.raw(SAMPLE_PART)} = part AND ${sql.raw(IN_SAMPLES)} OFFSET 0) AS i`
+    : sql`(${rows} AND ${ANY_RANK} AND ${ofScope}) AS i`;
   const took = (ended: string) =>
     sql`string_agg((date_part('epoch', ${sql.ref(ended)} - i.created_at) * 1000)::bigint::text, ',')`;
   const { rows: all } = await sql<{ count: number; contain: string; acknowledge: string; resolve: string }>`
