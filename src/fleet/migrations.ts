@@ -134,7 +134,6 @@ const OF_MACHINES: readonly string[] = [
   `CREATE INDEX IF NOT EXISTS incidents_by_kind ON incidents (state, rank, class, created_at, machine, id)
     WHERE current AND state <> 'resolved'`,
   'CREATE INDEX IF NOT EXISTS incidents_by_source ON incidents (source, created_at, machine, id) WHERE current',
-  'CREATE INDEX IF NOT EXISTS incidents_by_id ON incidents (id)',
   `CREATE INDEX IF NOT EXISTS incidents_needing_attention ON incidents (rank, created_at, machine, id)
     WHERE current AND attention`,
   `CREATE INDEX IF NOT EXISTS incidents_by_assignee ON incidents (assignee, created_at, machine, id)
@@ -152,16 +151,20 @@ const OF_MACHINES: readonly string[] = [
     document text NOT NULL,
     PRIMARY KEY (machine, log, id)
   )`,
-  // Written where words have changed, and not with each change of an incident. Lexemes begin with a letter instead of
-  // having a weight, of which the index knows nothing: it would ask the rows themselves.
-  `CREATE TABLE IF NOT EXISTS words (
-    machine text COLLATE "C" NOT NULL,
-    log text COLLATE "C" NOT NULL,
-    id text COLLATE "C" NOT NULL,
-    search tsvector NOT NULL,
-    PRIMARY KEY (machine, log, id)
-  )`,
-  'CREATE INDEX IF NOT EXISTS words_by_search ON words USING gin (search)',
+  // Words of the report are never written again: an index of words holds each of them once. Lexemes begin with a letter
+  // instead of having a weight, of which the index knows nothing: it would ask the rows themselves.
+  ...['words', 'later_words'].flatMap((table) => [
+    `CREATE TABLE IF NOT EXISTS ${table} (
+      machine text COLLATE "C" NOT NULL,
+      log text COLLATE "C" NOT NULL,
+      id text COLLATE "C" NOT NULL,
+      search tsvector NOT NULL,
+      PRIMARY KEY (machine, log, id)
+    )`,
+    `CREATE INDEX IF NOT EXISTS ${table}_by_search ON ${table} USING gin (search)`,
+  ]),
+  // Of all tables with identifiers of incidents, this is the one whose rows stay as they are.
+  'CREATE INDEX IF NOT EXISTS words_by_id ON words (id)',
   `CREATE TABLE IF NOT EXISTS deliveries (
     machine text COLLATE "C" NOT NULL,
     log text COLLATE "C" NOT NULL,
@@ -383,7 +386,7 @@ const MIGRATIONS: readonly Migration[] = [
  * are neither compressed nor kept apart: to compress a row costs more than all the rest of storing it.
  */
 const TUNING: readonly string[] = [
-  ...['entries', 'incidents', 'documents', 'words'].map(
+  ...['entries', 'incidents', 'documents', 'words', 'later_words'].map(
     (table) => `ALTER TABLE ${table} SET (toast_tuple_target = 8160)`,
   ),
   // To compile a query takes longer than any query of the fleet.

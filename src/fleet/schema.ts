@@ -171,12 +171,12 @@ interface DocumentsTable {
   document: string;
 }
 
-/** What incidents are found by. */
+/** What incidents are found by: in `words` what their reports say, and in `later_words` what was added, where there is any. */
 interface WordsTable {
   readonly machine: string;
   readonly log: string;
   readonly id: string;
-  /** Its words and marks: `lexeme.ts` and `search/`. */
+  /** Words and marks: `lexeme.ts` and `search/`. */
   search: string;
 }
 
@@ -411,6 +411,7 @@ export interface FleetTables {
   readonly incidents: IncidentsTable;
   readonly documents: DocumentsTable;
   readonly words: WordsTable;
+  readonly later_words: WordsTable;
   readonly deliveries: DeliveriesTable;
   readonly posture: PostureTable;
   readonly hours: HoursTable;
@@ -440,6 +441,7 @@ export const TABLES = [
   'incidents',
   'documents',
   'words',
+  'later_words',
   'deliveries',
   'posture',
   'hours',
