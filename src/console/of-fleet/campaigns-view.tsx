@@ -50,7 +50,7 @@ const Campaigns = () => (
           {all.map((one) => (
             <li key={one.campaign}>
               <div class="said name">
-                <SeverityOf text={one.severity} />
+                <SeverityOf text={one.severity} />{' '}
                 <a href={fragmentOf({ view: 'campaigns', id: one.campaign, query: '' })}>
                   <code>{one.class}</code>
                 </a>
@@ -62,7 +62,8 @@ const Campaigns = () => (
                 <b>{grouped(one.machines)}</b>
               </Cell>
               <Cell label="Incidents">
-                {grouped(one.incidents)} <span class="muted">{grouped(one.unresolved)} not resolved</span>
+                <b>{grouped(one.incidents)}</b>
+                <span class="muted">, {grouped(one.unresolved)} not resolved</span>
                 <p class="small muted">
                   <SeenBy one={one} />
                 </p>
