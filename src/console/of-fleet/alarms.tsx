@@ -6,9 +6,10 @@ import { obstacleFor } from '../identity.ts';
 import { announce } from '../live-region.ts';
 import { useLiveResource } from '../live-resource.ts';
 import { perform } from '../operator.ts';
+import { AgoOrTime } from '../parts/age.tsx';
 import { Machine } from '../parts/machine.tsx';
 import { type ContainmentLook, ContainmentMark } from '../parts/marks.tsx';
-import { Ago, Moment } from '../parts/time.tsx';
+import { Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 import { reasonOf } from '../request.ts';
 import { HeldRows } from './held-rows.tsx';
@@ -43,7 +44,7 @@ export const Alarms = ({ machine }: { readonly machine?: string }) => {
         <h2>Alarms</h2>
         <span class="small muted">{grouped(shown.length)} not over</span>
       </header>
-      {fault !== undefined && <p class="error empty">They could not be read: {fault}</p>}
+      {known === undefined && fault !== undefined && <p class="error empty">They could not be read: {fault}</p>}
       <HeldRows
         items={shown}
         keyOf={(one) => `${one.machine} ${one.id}`}
@@ -89,7 +90,7 @@ const Alarm = ({ one }: { readonly one: FleetIncident }) => {
         )}
       </span>
       <span class="small muted">
-        <Ago at={at} />
+        <AgoOrTime at={at} />
       </span>
       {seen === null ? (
         <button
@@ -110,8 +111,10 @@ const Alarm = ({ one }: { readonly one: FleetIncident }) => {
 
 /** What the fleet found, in words. */
 const Found = ({ one: { kind, detail } }: { readonly one: FleetIncident }) => {
-  const number = (name: string): number | undefined =>
-    typeof detail[name] === 'number' ? (detail[name] as number) : undefined;
+  const number = (name: string): number | undefined => {
+    const value = detail[name];
+    return typeof value === 'number' ? value : undefined;
+  };
   const heard = detail['heard_at'];
   if (kind === 'machine_silent' && typeof heard === 'string') {
     return (

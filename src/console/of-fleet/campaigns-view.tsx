@@ -8,9 +8,10 @@ import { obstacleFor } from '../identity.ts';
 import { announce } from '../live-region.ts';
 import { LiveResource } from '../live-resource.ts';
 import { perform } from '../operator.ts';
+import { AgoOrTime } from '../parts/age.tsx';
 import { Machine } from '../parts/machine.tsx';
 import { SeverityMark, StateMark } from '../parts/marks.tsx';
-import { Ago, Moment } from '../parts/time.tsx';
+import { Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 import { reasonOf } from '../request.ts';
 import { fragmentOf, route } from '../route.ts';
@@ -69,7 +70,7 @@ const Campaigns = () => (
                 </p>
               </Cell>
               <Cell label="Last">
-                <Ago at={one.last_at} />
+                <AgoOrTime at={one.last_at} />
               </Cell>
             </li>
           ))}
@@ -157,7 +158,7 @@ const CampaignView = ({ campaign }: { readonly campaign: string }) => {
                     <StateOf text={member.state} />
                   </Cell>
                   <Cell label="Reported">
-                    <Ago at={member.at} />
+                    <AgoOrTime at={member.at} />
                   </Cell>
                 </li>
               ))}
@@ -219,7 +220,7 @@ const AcknowledgeCampaign = ({ one, onDone }: { readonly one: Campaign; readonly
     <section class="card acknowledge-campaign" aria-label="Who has seen it">
       {at !== null && (
         <p>
-          <SeenBy one={one} />, <Ago at={at} />
+          <SeenBy one={one} />, <AgoOrTime at={at} />
           {kept !== null && (
             <>
               : “<Verbatim text={kept} longest={600} />”

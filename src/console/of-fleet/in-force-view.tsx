@@ -93,7 +93,7 @@ const ActionRow = ({ action, one, machines }: ActionRowProps) => {
       const own = posture.find((each) => each.action === action);
       return own?.in_force === true ? [{ machine, name, look: lookOn(own) }] : [];
     })
-    .toSorted((one, other) => LOOKS.indexOf(one.look) - LOOKS.indexOf(other.look));
+    .toSorted((first, second) => LOOKS.indexOf(first.look) - LOOKS.indexOf(second.look));
   return (
     <li class={one.overdue.machines > 0 ? 'bad' : ''}>
       <div class="said name">

@@ -1,9 +1,8 @@
 /** What a row and a page say of a machine. */
 import type { JSX } from 'preact';
-import { SECOND } from '../../clock.ts';
 import { duration, grouped } from '../format.ts';
+import { AgoOrTime } from '../parts/age.tsx';
 import { ContainmentMark } from '../parts/marks.tsx';
-import { Ago } from '../parts/time.tsx';
 import { fragmentOf } from '../route.ts';
 import type { FleetMachine, MachineAction } from './live-fleet.ts';
 
@@ -24,12 +23,12 @@ export const Heard = ({ one }: { readonly one: FleetMachine }): JSX.Element => {
       {revoked === null && at === null && <ContainmentMark look="unknown">Never heard</ContainmentMark>}
       {revoked === null && at !== null && silent && (
         <ContainmentMark look="unknown">
-          Silent, heard <Ago at={at} />
+          Silent, heard <AgoOrTime at={at} />
         </ContainmentMark>
       )}
       {revoked === null && at !== null && !silent && (
         <ContainmentMark look="done">
-          <Ago at={at} />
+          <AgoOrTime at={at} />
         </ContainmentMark>
       )}
       {version !== null && <p class="small muted">version {version}</p>}
@@ -55,7 +54,13 @@ export const LogOf = ({ one }: { readonly one: FleetMachine }): JSX.Element => {
       <p>{behind === null || behind === 0 ? `all ${grouped(held)} entries` : `${grouped(behind)} entries behind`}</p>
       <p class="small muted">
         hashes {hashes} ·{' '}
-        {anchored === null ? 'not anchored' : `anchored ${duration(anchored.age_seconds * SECOND)} ago`}
+        {anchored === null ? (
+          'not anchored'
+        ) : (
+          <>
+            anchored <AgoOrTime at={anchored.at} />
+          </>
+        )}
       </p>
     </>
   );
