@@ -290,7 +290,7 @@ async function putPosture(tx: Tx, { machine, log }: History, { posture }: Histor
     INSERT INTO posture (machine, log, action, holders, since, heard_at, unconfirmed, overdue, seq, document)
     SELECT ${machine}, ${log}, * FROM unnest(
       ${texts(changed)}, ${integers(of.map(({ holders }) => holders))}, ${times(of.map(({ since }) => timeOrNull(since)))},
-      ${times(of.map(({ heard_at }) => timeOrNull(heard_at)))}, ${integers(of.map(unconfirmedIn))},
+      ${times(of.map(({ heard_at }) => timeOrNull(heard_at)))}, ${integers(changed.map((action, at) => unconfirmedIn(action, of[at]!)))},
       ${integers(of.map(({ overdue }) => overdue))}, ${bigints(of.map(({ seq }) => seq))},
       ${texts(of.map((one) => JSON.stringify(one)))})
     ON CONFLICT (machine, log, action) DO UPDATE SET holders = excluded.holders, since = excluded.since,
@@ -298,10 +298,14 @@ async function putPosture(tx: Tx, { machine, log }: History, { posture }: Histor
       document = excluded.document`.execute(tx);
 }
 
-/** How many deliveries of an action are not confirmed. An alert (`recorded`) is carried out by being in the log. */
-const unconfirmedIn = ({ counts }: ActionPosture): number =>
+/**
+ * How many deliveries of an action are not confirmed. An alert is carried out by being in the log; any other action that is
+ * `recorded` waits to be fetched.
+ */
+const unconfirmedIn = (action: ContainmentAction, { counts }: ActionPosture): number =>
   Object.entries(counts).reduce(
-    (sum, [status, count]) => sum + (status === 'confirmed' || status === 'recorded' ? 0 : count),
+    (sum, [status, count]) =>
+      sum + (status === 'confirmed' || (status === 'recorded' && action === 'log_alert') ? 0 : count),
     0,
   );
 
