@@ -19,6 +19,7 @@ import { CUT_EVIDENCE, hasOtherWords, ownWordsOf } from '../../search/searched-i
 import { KIND, LONGEST_LEXEME } from '../lexeme.ts';
 import { markAll, markChanged } from '../read-models/marks.ts';
 import type { FleetTables } from '../schema.ts';
+import type { LogRow } from './histories.ts';
 import { type BatchChanges, type HistoryFold, incidentOf } from './history-fold.ts';
 import { isTime } from './sound-incident.ts';
 import type { ReceivedLine } from './received-lines.ts';
@@ -58,11 +59,17 @@ const texts = (values: readonly (string | null)[]): RawBuilder<unknown> =>
 const times = (values: readonly (string | null)[]): RawBuilder<unknown> => sql`${texts(values)}::timestamptz[]`;
 
 /** Stores lines as they came. */
-export async function insertEntries(tx: Tx, { machine, log }: History, lines: readonly ReceivedLine[]): Promise<void> {
+export async function insertEntries(
+  tx: Tx,
+  { machine, log, advanced_at }: History & Pick<LogRow, 'advanced_at'>,
+  lines: readonly ReceivedLine[],
+): Promise<void> {
   if (lines.length === 0) return;
+  // Never earlier than what is stored of the log already: the clock of the database may jump, or be another server's.
+  const advanced = advanced_at?.toISOString() ?? null;
   await sql`
-    INSERT INTO entries (machine, log, seq, at, event, incident, line)
-    SELECT ${machine}, ${log}, * FROM unnest(
+    INSERT INTO entries (machine, log, stored_at, seq, at, event, incident, line)
+    SELECT ${machine}, ${log}, (SELECT greatest(clock_timestamp(), ${advanced}::timestamptz)), * FROM unnest(
       ${bigints(lines.map(({ seq }) => seq))}, ${times(lines.map(({ entry }) => entry.timestamp))},
       ${texts(lines.map(({ entry }) => entry.event))}, ${texts(lines.map(({ entry }) => incidentOf(entry) ?? null))},
       ${texts(lines.map(({ text }) => text))})`.execute(tx);

@@ -653,7 +653,7 @@ async function advance(
   const lost = isLost ? (row.key_lost_from ?? unverified) : null;
   await sql`
     UPDATE logs SET through = ${last.seq}, hash = ${last.entry.entry_hash}, last_at = ${last.entry.timestamp}::timestamptz,
-      first_at = coalesce(first_at, ${first.entry.timestamp}::timestamptz), advanced_at = clock_timestamp(),
+      first_at = coalesce(first_at, ${first.entry.timestamp}::timestamptz), advanced_at = greatest(clock_timestamp(), advanced_at),
       entries = ${Math.max(batch.entries ?? 0, last.seq)}, unverified_from = coalesce(unverified_from, ${unverified}::bigint),
       key_lost_from = ${lost}::bigint
     WHERE machine = ${row.machine} AND log = ${row.log}`.execute(tx);
