@@ -313,7 +313,8 @@ const CAMPAIGNS: readonly string[] = [
     rank smallint,
     PRIMARY KEY (machine, log, incident)
   )`,
-  'CREATE INDEX IF NOT EXISTS campaign_members_by_signature ON campaign_members (signature, at)',
+  `CREATE INDEX IF NOT EXISTS campaign_members_by_signature ON campaign_members (signature, at, machine, incident)
+    INCLUDE (log)`,
   `CREATE INDEX IF NOT EXISTS campaign_members_counted ON campaign_members (machine, signature, at)
     INCLUDE (stored_at, unresolved, rank)`,
   `CREATE TABLE IF NOT EXISTS campaigns (

@@ -187,16 +187,23 @@ interface MemberRow {
 async function membersOf(
   db: FleetDatabase,
   campaign: string,
-  reading: Pick<Reading, 'machines'>,
+  { machines }: Pick<Reading, 'machines'>,
   { limit, after }: Pick<Wanted, 'limit' | 'after'>,
 ): Promise<readonly MemberRow[]> {
+  const { rows: found } = await sql<{ signature: string; first_at: Date; last_at: Date }>`
+    SELECT signature, first_at, last_at FROM campaigns WHERE machine = '' AND campaign = ${campaign}`.execute(db);
+  const [of] = found;
+  if (of === undefined) return [];
   const [at, machine, incident] = after ?? [];
+  const from = sql`${at === undefined ? of.first_at.toISOString() : placeTime(at)}::timestamptz`;
+  // With values that are known beforehand: then an index gives the order.
   const { rows } = await sql<MemberRow>`
     SELECT m.machine, n.name, m.log, m.incident, m.at, i.state, i.rank, i.source
     FROM (
-      SELECT m.machine, m.log, m.incident, m.at FROM campaigns c JOIN campaign_members m ON ${ofCampaign(reading)}
-      WHERE c.machine = '' AND c.campaign = ${campaign}
-        ${at === undefined ? sql`` : sql`AND m.at >= ${placeTime(at)}::timestamptz AND (m.at, m.machine, m.incident) > (${placeTime(at)}::timestamptz, ${machine}, ${incident})`}
+      SELECT m.machine, m.log, m.incident, m.at FROM campaign_members m
+      WHERE m.signature = ${of.signature} AND m.at >= ${from} AND m.at <= ${of.last_at.toISOString()}::timestamptz
+        ${at === undefined ? sql`` : sql`AND (m.at, m.machine, m.incident) > (${from}, ${machine}, ${incident})`}
+        ${machines === undefined ? sql`` : sql`AND m.machine = ${anyText(machines)}`}
       ORDER BY m.at, m.machine, m.incident LIMIT ${limit}::bigint
     ) AS m
       LEFT JOIN machines n ON n.machine = m.machine
