@@ -171,12 +171,12 @@ interface DocumentsTable {
   document: string;
 }
 
-/** What incidents are found by. */
+/** What incidents are found by: in `words` what their reports say, and in `later_words` what was added, where there is any. */
 interface WordsTable {
   readonly machine: string;
   readonly log: string;
   readonly id: string;
-  /** Its words and marks: `lexeme.ts` and `search/`. */
+  /** Words and marks: `lexeme.ts` and `search/`. */
   search: string;
 }
 
@@ -229,16 +229,6 @@ interface HoursTable {
   readonly what: string;
   /** For those two: how long it had taken, as a step of the scale in `domain/activity.ts`; else 0. */
   readonly step: number;
-  count: number;
-}
-
-/** How many incidents that are not contained yet were reported in stretches of time: see `query/activity-counts.ts`. */
-interface WaitingTable {
-  readonly machine: string;
-  readonly log: string;
-  /** In milliseconds; the beginning since the epoch. */
-  readonly length: number;
-  readonly beginning: number;
   count: number;
 }
 
@@ -387,16 +377,15 @@ interface CampaignCountsTable {
   grown: number;
 }
 
-/** Hours whose sums are not what they were: see `read-models/marks.ts`. */
+/** What a batch has marked: hours whose sums are not what they were. See `read-models/marks.ts`. */
 interface MarksTable {
   readonly machine: string;
   readonly log: string;
-  /** `activity`: those in `hour_sums`; `created`: those in `created_sums`. */
-  readonly what: string;
-  /** Hours since the epoch. */
-  readonly hour: number;
   /** A number at random. */
   readonly batch: number;
+  /** Hours since the epoch: those in `hour_sums`, and those in `created_sums`. */
+  readonly activity: number[];
+  readonly created: number[];
 }
 
 /** `hours` of all machines, by any class; `machine` is empty. */
@@ -443,10 +432,10 @@ export interface FleetTables {
   readonly incidents: IncidentsTable;
   readonly documents: DocumentsTable;
   readonly words: WordsTable;
+  readonly later_words: WordsTable;
   readonly deliveries: DeliveriesTable;
   readonly posture: PostureTable;
   readonly hours: HoursTable;
-  readonly waiting: WaitingTable;
   readonly stats: StatsTable;
   readonly silences: SilencesTable;
   readonly guards: GuardsTable;
@@ -474,10 +463,10 @@ export const TABLES = [
   'incidents',
   'documents',
   'words',
+  'later_words',
   'deliveries',
   'posture',
   'hours',
-  'waiting',
   'stats',
   'silences',
   'guards',

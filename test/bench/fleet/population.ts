@@ -34,7 +34,6 @@ const COPIED = {
   deliveries: { incident: 'ID', asked_at: 'r.asked_at + c.shift' },
   posture: { since: 'r.since + c.shift' },
   hours: { hour: 'r.hour + c.hours' },
-  waiting: { beginning: `r.beginning + c.hours * ${HOUR}` },
   stats: {},
   silences: {},
   guards: {},
@@ -161,7 +160,7 @@ async function copiedTables(db: FleetDatabase): Promise<Readonly<Record<string, 
     const changes = (tables[table] ??= { id: 'ID' });
     if (column === 'document') changes.document = 'replace(r.document, r.id, ID)';
     // A word of the machine's own, and one of the incident's own.
-    if (column === 'search')
+    if (table === 'words')
       changes.search =
         "r.search || array_to_tsvector(ARRAY['aon' || c.machine, 'c' || substr(md5(c.machine || r.id), 1, 10)])";
   }
