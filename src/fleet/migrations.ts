@@ -291,17 +291,25 @@ const CAMPAIGNS: readonly string[] = [
     machine text COLLATE "C" NOT NULL,
     log text COLLATE "C" NOT NULL,
     through bigint NOT NULL,
+    counted bigint NOT NULL,
     PRIMARY KEY (machine, log)
   )`,
+  // With what was counted of each incident: see `campaigns.ts`.
   `CREATE TABLE IF NOT EXISTS campaign_members (
     machine text COLLATE "C" NOT NULL,
     log text COLLATE "C" NOT NULL,
     incident text COLLATE "C" NOT NULL,
     signature text COLLATE "C" NOT NULL,
     at timestamptz(3) NOT NULL,
+    stored_at timestamptz(3) NOT NULL,
+    unresolved boolean NOT NULL,
+    rank smallint,
     PRIMARY KEY (machine, log, incident)
   )`,
-  'CREATE INDEX IF NOT EXISTS campaign_members_by_signature ON campaign_members (signature, at)',
+  `CREATE INDEX IF NOT EXISTS campaign_members_by_signature ON campaign_members (signature, at, machine, incident)
+    INCLUDE (log)`,
+  `CREATE INDEX IF NOT EXISTS campaign_members_counted ON campaign_members (machine, signature, at)
+    INCLUDE (stored_at, unresolved, rank)`,
   `CREATE TABLE IF NOT EXISTS campaigns (
     machine text COLLATE "C" NOT NULL,
     campaign text COLLATE "C" NOT NULL,
@@ -312,11 +320,27 @@ const CAMPAIGNS: readonly string[] = [
     first_at timestamptz(3) NOT NULL,
     last_at timestamptz(3) NOT NULL,
     raised_at timestamptz(3) NOT NULL,
-    grown bigint NOT NULL DEFAULT 0,
+    machines integer NOT NULL DEFAULT 0,
+    incidents bigint NOT NULL DEFAULT 0,
+    unresolved bigint NOT NULL DEFAULT 0,
+    rank smallint,
     PRIMARY KEY (machine, campaign)
   )`,
   'CREATE INDEX IF NOT EXISTS campaigns_by_signature ON campaigns (signature)',
   'CREATE INDEX IF NOT EXISTS campaigns_by_end ON campaigns (last_at, campaign)',
+  `CREATE TABLE IF NOT EXISTS campaign_counts (
+    machine text COLLATE "C" NOT NULL,
+    campaign text COLLATE "C" NOT NULL,
+    incidents bigint NOT NULL,
+    unresolved bigint NOT NULL,
+    rank smallint,
+    first_at timestamptz(3) NOT NULL,
+    last_at timestamptz(3) NOT NULL,
+    joined bigint NOT NULL,
+    grown bigint NOT NULL,
+    PRIMARY KEY (machine, campaign)
+  )`,
+  'CREATE INDEX IF NOT EXISTS campaign_counts_by_growth ON campaign_counts (campaign, grown)',
   'CREATE INDEX IF NOT EXISTS fleet_incidents_open ON fleet_incidents (kind, machine) WHERE closed_at IS NULL',
 ];
 

@@ -167,6 +167,8 @@ export class Ingest {
           .execute();
         this.#folds.take(machine, log);
       }
+      // What campaigns have is counted again as well.
+      await tx.updateTable('campaign_progress').set({ counted: 0 }).where('machine', '=', machine).execute();
       return rows;
     });
     for (const { log, first_seq, through } of logs.toReversed()) {
