@@ -181,14 +181,15 @@ async function serve(config: FleetConfig): Promise<void> {
   await fleet.stop();
 }
 
-main().then(
-  () => process.exit(),
-  (error: unknown) => {
-    const isUsage = error instanceof UsageError;
-    const isKnown = error instanceof RecorderError;
-    const text = isKnown || isUsage ? error.message : String((error as Error)?.stack ?? error);
-    process.stderr.write(`incident-fleet: ${text}\n${isUsage ? `\n${USAGE}` : ''}`);
-    const isConfig = isKnown && (error.code === 'config' || error.code === 'invalid_access');
-    process.exit(isUsage ? EX_USAGE : isConfig ? EX_CONFIG : 1);
-  },
-);
+function fail(error: unknown): never {
+  const isUsage = error instanceof UsageError;
+  const isKnown = error instanceof RecorderError;
+  const text = isKnown || isUsage ? error.message : String((error as Error)?.stack ?? error);
+  process.stderr.write(`incident-fleet: ${text}\n${isUsage ? `\n${USAGE}` : ''}`);
+  const isConfig = isKnown && (error.code === 'config' || error.code === 'invalid_access');
+  process.exit(isUsage ? EX_USAGE : isConfig ? EX_CONFIG : 1);
+}
+
+// Among them that PGlite has ended unasked.
+process.once('uncaughtException', fail);
+main().then(() => process.exit(), fail);
