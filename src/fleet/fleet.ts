@@ -129,7 +129,7 @@ export async function startFleet(
   log: ApiLogger,
   { trustedBelow }: { readonly trustedBelow?: string } = {},
 ): Promise<Fleet> {
-  const { accessPath, tokenPath, readAccess, readEvidence = 'open', silentAfter } = config;
+  const { accessPath, tokenPath, readAccess, readEvidence = 'open', silentAfter, scratch } = config;
   const access = new FleetAccess(
     { accessPath, tokenPath, ...(trustedBelow === undefined ? {} : { trustedBelow }) },
     clock,
@@ -146,7 +146,7 @@ export async function startFleet(
     const campaigns = new Campaigns({ db, clock, policy: () => policy, log });
     const console = new ConsoleFiles(BUILT_CONSOLE);
     const shared = { db, access, signer, clock, log, readAccess, readEvidence, silentAfter };
-    const app = createFleetApp({ ...shared, alarms, commands, acts, releases, console }, [
+    const app = createFleetApp({ ...shared, alarms, commands, acts, releases, console, ...(scratch && { scratch }) }, [
       ...machineRoutes({ db, clock, ingest, enrolment, quotas, silentAfter }),
       ...stateRoutes(db, signer, config),
     ]);
