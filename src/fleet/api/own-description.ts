@@ -655,8 +655,8 @@ export const OWN_PATHS: Readonly<Record<string, Readonly<Record<string, object>>
   ...get(
     '/api/v1/campaigns/{campaign}',
     'getCampaign',
-    'One campaign, with its incidents',
-    MACHINES,
+    'One campaign, with its incidents: a page of them',
+    [...MACHINES, ...PAGES],
     ref('FleetCampaignWhole'),
   ),
   ...commandPaths,

@@ -21,7 +21,7 @@ import { RecorderError } from '../../errors.ts';
 import * as z from 'zod/mini';
 import { CampaignNews } from '../campaign-news.ts';
 import type { FleetDatabase } from '../database.ts';
-import { campaignFor, type ShownCampaign } from './campaigns.ts';
+import { campaignsFor, type ShownCampaign } from './campaigns.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { parameters } from './one-incident.ts';
 import { anyText, time } from './list-filter.ts';
@@ -211,18 +211,21 @@ export class FleetStreams {
   async #tellOfCampaigns(): Promise<void> {
     if (this.#clock.monotonic() - this.#lookedAtCampaigns < CAMPAIGNS_EVERY) return;
     this.#lookedAtCampaigns = this.#clock.monotonic();
-    for (const { campaign, event } of await this.#campaigns.look()) {
-      // Most readers see the same.
-      const seen = new Map<string, ShownCampaign | undefined>();
-      for (const { response, reading, machines, filter, waiting } of this.#readers) {
-        if (waiting !== undefined || response.closed) continue;
-        const now = { ...reading, machines: machines && [...machines] };
-        const key = JSON.stringify([now.bounds, now.machines, now.reader]);
-        if (!seen.has(key)) seen.set(key, await campaignFor(this.#db, campaign, now));
-        const shown = seen.get(key);
-        if (shown === undefined || !admitsCampaign(filter, shown)) continue;
-        const timestamp = new Date(this.#clock.now()).toISOString();
-        const data = { timestamp, event, data: shown };
+    const changes = await this.#campaigns.look();
+    if (changes.length === 0) return;
+    const named = changes.map(({ campaign }) => campaign);
+    // Most readers see the same.
+    const seen = new Map<string, ReadonlyMap<string, ShownCampaign>>();
+    for (const { response, reading, machines, filter, waiting } of this.#readers) {
+      if (waiting !== undefined || response.closed) continue;
+      const now = { ...reading, machines: machines && [...machines] };
+      const key = JSON.stringify([now.bounds, now.machines, now.reader]);
+      if (!seen.has(key)) seen.set(key, await campaignsFor(this.#db, named, now));
+      for (const { campaign, eventFor } of changes) {
+        const event = eventFor(machines);
+        const shown = seen.get(key)!.get(campaign);
+        if (event === undefined || shown === undefined || !admitsCampaign(filter, shown)) continue;
+        const data = { timestamp: new Date(this.#clock.now()).toISOString(), event, data: shown };
         response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
       }
     }
