@@ -167,6 +167,8 @@ export class Ingest {
           .execute();
         this.#folds.take(machine, log);
       }
+      // What campaigns have is counted again as well.
+      await tx.updateTable('campaign_progress').set({ counted: 0 }).where('machine', '=', machine).execute();
       return rows;
     });
     for (const { log, first_seq, through } of logs.toReversed()) {
@@ -653,7 +655,7 @@ async function advance(
   const lost = isLost ? (row.key_lost_from ?? unverified) : null;
   await sql`
     UPDATE logs SET through = ${last.seq}, hash = ${last.entry.entry_hash}, last_at = ${last.entry.timestamp}::timestamptz,
-      first_at = coalesce(first_at, ${first.entry.timestamp}::timestamptz), advanced_at = clock_timestamp(),
+      first_at = coalesce(first_at, ${first.entry.timestamp}::timestamptz), advanced_at = greatest(clock_timestamp(), advanced_at),
       entries = ${Math.max(batch.entries ?? 0, last.seq)}, unverified_from = coalesce(unverified_from, ${unverified}::bigint),
       key_lost_from = ${lost}::bigint
     WHERE machine = ${row.machine} AND log = ${row.log}`.execute(tx);
