@@ -273,7 +273,8 @@ const OF_MACHINES: readonly string[] = [
     PRIMARY KEY (machine, id)
   )`,
   'CREATE INDEX IF NOT EXISTS commands_by_issue ON commands (issued_at, machine, id)',
-  'CREATE INDEX IF NOT EXISTS commands_of_act ON commands (act, machine) WHERE act IS NOT NULL',
+  `CREATE INDEX IF NOT EXISTS commands_of_act ON commands (act, machine) INCLUDE (state, expires_at)
+    WHERE act IS NOT NULL`,
   `CREATE TABLE IF NOT EXISTS acts (
     machine text COLLATE "C" NOT NULL,
     id text COLLATE "C" NOT NULL,
@@ -281,6 +282,7 @@ const OF_MACHINES: readonly string[] = [
     who text NOT NULL,
     what text COLLATE "C" NOT NULL,
     detail jsonb NOT NULL,
+    selection jsonb,
     PRIMARY KEY (machine, id)
   )`,
 ];
@@ -291,17 +293,25 @@ const CAMPAIGNS: readonly string[] = [
     machine text COLLATE "C" NOT NULL,
     log text COLLATE "C" NOT NULL,
     through bigint NOT NULL,
+    counted bigint NOT NULL,
     PRIMARY KEY (machine, log)
   )`,
+  // With what was counted of each incident: see `campaigns.ts`.
   `CREATE TABLE IF NOT EXISTS campaign_members (
     machine text COLLATE "C" NOT NULL,
     log text COLLATE "C" NOT NULL,
     incident text COLLATE "C" NOT NULL,
     signature text COLLATE "C" NOT NULL,
     at timestamptz(3) NOT NULL,
+    stored_at timestamptz(3) NOT NULL,
+    unresolved boolean NOT NULL,
+    rank smallint,
     PRIMARY KEY (machine, log, incident)
   )`,
-  'CREATE INDEX IF NOT EXISTS campaign_members_by_signature ON campaign_members (signature, at)',
+  `CREATE INDEX IF NOT EXISTS campaign_members_by_signature ON campaign_members (signature, at, machine, incident)
+    INCLUDE (log)`,
+  `CREATE INDEX IF NOT EXISTS campaign_members_counted ON campaign_members (machine, signature, at)
+    INCLUDE (stored_at, unresolved, rank)`,
   `CREATE TABLE IF NOT EXISTS campaigns (
     machine text COLLATE "C" NOT NULL,
     campaign text COLLATE "C" NOT NULL,
@@ -312,11 +322,27 @@ const CAMPAIGNS: readonly string[] = [
     first_at timestamptz(3) NOT NULL,
     last_at timestamptz(3) NOT NULL,
     raised_at timestamptz(3) NOT NULL,
-    grown bigint NOT NULL DEFAULT 0,
+    machines integer NOT NULL DEFAULT 0,
+    incidents bigint NOT NULL DEFAULT 0,
+    unresolved bigint NOT NULL DEFAULT 0,
+    rank smallint,
     PRIMARY KEY (machine, campaign)
   )`,
   'CREATE INDEX IF NOT EXISTS campaigns_by_signature ON campaigns (signature)',
   'CREATE INDEX IF NOT EXISTS campaigns_by_end ON campaigns (last_at, campaign)',
+  `CREATE TABLE IF NOT EXISTS campaign_counts (
+    machine text COLLATE "C" NOT NULL,
+    campaign text COLLATE "C" NOT NULL,
+    incidents bigint NOT NULL,
+    unresolved bigint NOT NULL,
+    rank smallint,
+    first_at timestamptz(3) NOT NULL,
+    last_at timestamptz(3) NOT NULL,
+    joined bigint NOT NULL,
+    grown bigint NOT NULL,
+    PRIMARY KEY (machine, campaign)
+  )`,
+  'CREATE INDEX IF NOT EXISTS campaign_counts_by_growth ON campaign_counts (campaign, grown)',
   'CREATE INDEX IF NOT EXISTS fleet_incidents_open ON fleet_incidents (kind, machine) WHERE closed_at IS NULL',
 ];
 
@@ -425,10 +451,10 @@ export async function layoutOf(db: Kysely<FleetTables>): Promise<number> {
 export async function migrate(db: Kysely<FleetTables>): Promise<{ readonly from: number; readonly to: number }> {
   const from = await layoutOf(db);
   refuseNewer(from);
-  await sql.raw(META).execute(db);
+  await run(db, META);
   for (const { layout, statements } of MIGRATIONS) {
     if (layout <= from) continue;
-    for (const statement of statements) await sql.raw(statement).execute(db);
+    for (const statement of statements) await run(db, statement);
     for (const statement of TUNING)
       await sql
         .raw(statement)
@@ -441,6 +467,22 @@ export async function migrate(db: Kysely<FleetTables>): Promise<{ readonly from:
       .execute();
   }
   return { from, to: LAYOUT };
+}
+
+/** Another one has made the same at the same time (`IF NOT EXISTS` does not look for that), or was faster otherwise. */
+const LOST_RACES: ReadonlySet<unknown> = new Set(['23505', '42P07', '42710', '40001', '40P01']);
+const ATTEMPTS = 10;
+
+/** Runs a statement that may be run again. Two may migrate at the same time. */
+async function run(db: Kysely<FleetTables>, statement: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await sql.raw(statement).execute(db);
+      return;
+    } catch (error) {
+      if (!LOST_RACES.has((error as NodeJS.ErrnoException).code) || attempt >= ATTEMPTS) throw error;
+    }
+  }
 }
 
 /** @throws RecorderError `config` unless the database has the layout of this program */

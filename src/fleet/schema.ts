@@ -114,7 +114,7 @@ interface EntriesTable {
   incident: string | null;
   /** Without its newline. */
   line: string;
-  /** When it was stored, by the clock of the database: where streams go on. */
+  /** When it was stored, by the clock of the database, never earlier than the entry before it: where streams go on. */
   readonly stored_at: Generated<Date>;
 }
 
@@ -319,24 +319,30 @@ interface ActsTable {
   who: string;
   what: string;
   detail: JSONColumnType<object>;
+  /** What of it is long, and not in lists: the incidents of a command on many. */
+  selection: JSONColumnType<object> | null;
 }
 
-/** How far the entries of a log were looked through for campaigns. */
+/** How far the entries of a log were looked through for campaigns, and how far what they have become was counted. */
 interface CampaignProgressTable {
   readonly machine: string;
   readonly log: string;
   through: number;
+  counted: number;
 }
 
-/** The incidents that may be part of a campaign. */
+/** The incidents that may be part of a campaign, as they were when they were counted. */
 interface CampaignMembersTable {
   readonly machine: string;
   readonly log: string;
   readonly incident: string;
   /** SHA-256 over the rule, the class and the values: the same for incidents that belong together. */
   signature: string;
-  /** When it was reported. */
+  /** When it was reported, and when the fleet stored that. */
   at: Time;
+  stored_at: Time;
+  unresolved: boolean;
+  rank: number | null;
 }
 
 /** `machine` is empty: a campaign belongs to none. Its members are those with its signature from its first to its last time. */
@@ -352,8 +358,25 @@ interface CampaignsTable {
   first_at: Time;
   last_at: Time;
   raised_at: Time;
-  /** A number that is another one whenever it has grown. */
-  grown: Generated<number>;
+  /** How many machines and incidents it has, how many of these are not resolved, and the worst rank. */
+  machines: Generated<number>;
+  incidents: Generated<number>;
+  unresolved: Generated<number>;
+  rank: number | null;
+}
+
+/** What a campaign has on one machine. */
+interface CampaignCountsTable {
+  readonly machine: string;
+  readonly campaign: string;
+  incidents: number;
+  unresolved: number;
+  rank: number | null;
+  first_at: Time;
+  last_at: Time;
+  /** How many incidents the campaign had on all machines when this one joined it, and when it last grew on this one. */
+  joined: number;
+  grown: number;
 }
 
 /** What a batch has marked: hours whose sums are not what they were. See `read-models/marks.ts`. */
@@ -425,6 +448,7 @@ export interface FleetTables {
   readonly campaign_progress: CampaignProgressTable;
   readonly campaign_members: CampaignMembersTable;
   readonly campaigns: CampaignsTable;
+  readonly campaign_counts: CampaignCountsTable;
   readonly marks: MarksTable;
   readonly hour_sums: HourSumsTable;
   readonly created_sums: CreatedSumsTable;
@@ -455,6 +479,7 @@ export const TABLES = [
   'campaign_progress',
   'campaign_members',
   'campaigns',
+  'campaign_counts',
   'marks',
   'hour_sums',
   'created_sums',
