@@ -451,10 +451,10 @@ export async function layoutOf(db: Kysely<FleetTables>): Promise<number> {
 export async function migrate(db: Kysely<FleetTables>): Promise<{ readonly from: number; readonly to: number }> {
   const from = await layoutOf(db);
   refuseNewer(from);
-  await sql.raw(META).execute(db);
+  await run(db, META);
   for (const { layout, statements } of MIGRATIONS) {
     if (layout <= from) continue;
-    for (const statement of statements) await sql.raw(statement).execute(db);
+    for (const statement of statements) await run(db, statement);
     for (const statement of TUNING)
       await sql
         .raw(statement)
@@ -467,6 +467,22 @@ export async function migrate(db: Kysely<FleetTables>): Promise<{ readonly from:
       .execute();
   }
   return { from, to: LAYOUT };
+}
+
+/** Another one has made the same at the same time (`IF NOT EXISTS` does not look for that), or was faster otherwise. */
+const LOST_RACES: ReadonlySet<unknown> = new Set(['23505', '42P07', '42710', '40001', '40P01']);
+const ATTEMPTS = 10;
+
+/** Runs a statement that may be run again. Two may migrate at the same time. */
+async function run(db: Kysely<FleetTables>, statement: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await sql.raw(statement).execute(db);
+      return;
+    } catch (error) {
+      if (!LOST_RACES.has((error as NodeJS.ErrnoException).code) || attempt >= ATTEMPTS) throw error;
+    }
+  }
 }
 
 /** @throws RecorderError `config` unless the database has the layout of this program */

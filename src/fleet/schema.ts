@@ -114,7 +114,7 @@ interface EntriesTable {
   incident: string | null;
   /** Without its newline. */
   line: string;
-  /** When it was stored, by the clock of the database: where streams go on. */
+  /** When it was stored, by the clock of the database, never earlier than the entry before it: where streams go on. */
   readonly stored_at: Generated<Date>;
 }
 

@@ -8,13 +8,15 @@ import { obstacleFor } from '../identity.ts';
 import { announce } from '../live-region.ts';
 import { LiveResource } from '../live-resource.ts';
 import { perform } from '../operator.ts';
+import { AgoOrTime } from '../parts/age.tsx';
 import { Machine } from '../parts/machine.tsx';
 import { SeverityMark, StateMark } from '../parts/marks.tsx';
-import { Ago, Moment } from '../parts/time.tsx';
+import { Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 import { reasonOf } from '../request.ts';
 import { fragmentOf, route } from '../route.ts';
 import { Cell, Columns, FleetPage } from './fleet-page.tsx';
+import { HeldRows } from './held-rows.tsx';
 import { type Campaign, campaigns, isNewCampaign, isOfCampaign } from './live-fleet.ts';
 
 interface Member {
@@ -46,11 +48,13 @@ const Campaigns = () => (
       <section class="card rows campaigns" aria-label="Campaigns">
         <Columns names={['Campaign', 'What is the same', 'Machines', 'Incidents', 'Last']} />
         {all.length === 0 && <p class="empty muted">Nothing has happened alike on several machines.</p>}
-        <ul>
-          {all.map((one) => (
-            <li key={one.campaign}>
+        <HeldRows
+          items={all}
+          keyOf={({ campaign }) => campaign}
+          row={(one, key) => (
+            <li key={key}>
               <div class="said name">
-                <SeverityOf text={one.severity} />
+                <SeverityOf text={one.severity} />{' '}
                 <a href={fragmentOf({ view: 'campaigns', id: one.campaign, query: '' })}>
                   <code>{one.class}</code>
                 </a>
@@ -62,17 +66,18 @@ const Campaigns = () => (
                 <b>{grouped(one.machines)}</b>
               </Cell>
               <Cell label="Incidents">
-                {grouped(one.incidents)} <span class="muted">{grouped(one.unresolved)} not resolved</span>
+                <b>{grouped(one.incidents)}</b>
+                <span class="muted">, {grouped(one.unresolved)} not resolved</span>
                 <p class="small muted">
                   <SeenBy one={one} />
                 </p>
               </Cell>
               <Cell label="Last">
-                <Ago at={one.last_at} />
+                <AgoOrTime at={one.last_at} />
               </Cell>
             </li>
-          ))}
-        </ul>
+          )}
+        />
       </section>
     )}
   />
@@ -135,9 +140,11 @@ const CampaignView = ({ campaign }: { readonly campaign: string }) => {
           </section>
           <section class="card rows members" aria-label="Incidents">
             <Columns names={['Incident', 'Machine', 'State', 'Reported']} />
-            <ul>
-              {one.members.map((member) => (
-                <li key={keyOfIncident(member.incident, member.machine)}>
+            <HeldRows
+              items={one.members}
+              keyOf={(member) => keyOfIncident(member.incident, member.machine)}
+              row={(member, key) => (
+                <li key={key}>
                   <div class="said name">
                     <a
                       href={fragmentOf({
@@ -156,11 +163,11 @@ const CampaignView = ({ campaign }: { readonly campaign: string }) => {
                     <StateOf text={member.state} />
                   </Cell>
                   <Cell label="Reported">
-                    <Ago at={member.at} />
+                    <AgoOrTime at={member.at} />
                   </Cell>
                 </li>
-              ))}
-            </ul>
+              )}
+            />
           </section>
         </>
       )}
@@ -218,7 +225,7 @@ const AcknowledgeCampaign = ({ one, onDone }: { readonly one: Campaign; readonly
     <section class="card acknowledge-campaign" aria-label="Who has seen it">
       {at !== null && (
         <p>
-          <SeenBy one={one} />, <Ago at={at} />
+          <SeenBy one={one} />, <AgoOrTime at={at} />
           {kept !== null && (
             <>
               : “<Verbatim text={kept} longest={600} />”

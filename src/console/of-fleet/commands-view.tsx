@@ -5,14 +5,15 @@ import { counted, grouped } from '../format.ts';
 import { keyOfIncident } from '../incident-key.ts';
 import type { FleetBulkAct } from '../incidents/send-bulk.ts';
 import { LiveResource, useLiveResource } from '../live-resource.ts';
+import { AgoOrTime } from '../parts/age.tsx';
 import { Machine } from '../parts/machine.tsx';
-import { Ago } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 import { fragmentOf } from '../route.ts';
 import { BulkActDialog } from './bulk-act-dialog.tsx';
 import { ActDialog, type LabelAct, type LabelKind } from './by-label-dialog.tsx';
 import { CommandFate } from './command-fate.tsx';
 import { Cell, Columns, FleetPage } from './fleet-page.tsx';
+import { HeldRows } from './held-rows.tsx';
 
 const commands = new LiveResource<readonly FleetCommand[]>(
   () => '/api/v1/commands',
@@ -62,11 +63,7 @@ export const CommandsView = () => {
           <section class="card rows commands-of-fleet" aria-label="Commands">
             <Columns names={['Command', 'Machine', 'Fate', 'By']} />
             {all.length === 0 && <p class="empty muted">Nobody has asked anything of a machine yet.</p>}
-            <ul>
-              {all.map((one) => (
-                <CommandRow key={one.id} one={one} />
-              ))}
-            </ul>
+            <HeldRows items={all} keyOf={({ id }) => id} row={(one, key) => <CommandRow key={key} one={one} />} />
           </section>
         </>
       )}
@@ -98,7 +95,8 @@ const CommandRow = ({ one }: { readonly one: FleetCommand }) => {
         <p class="small muted">
           {status === 'pending' && (
             <>
-              {fetched === null ? 'not fetched yet' : 'fetched, not answered yet'} · expires <Ago at={one.expires_at} />
+              {fetched === null ? 'not fetched yet' : 'fetched, not answered yet'} · expires{' '}
+              <AgoOrTime at={one.expires_at} />
             </>
           )}
           {reason !== null && <Verbatim text={reason} longest={300} />}
@@ -107,7 +105,7 @@ const CommandRow = ({ one }: { readonly one: FleetCommand }) => {
       <Cell label="By">
         {by} <span class="muted">({role})</span>
         <p class="small muted">
-          <Ago at={at} />
+          <AgoOrTime at={at} />
         </p>
       </Cell>
     </li>
@@ -146,7 +144,7 @@ const ActsByLabel = () => {
               {one.expired > 0 && `, ${grouped(one.expired)} expired`}
             </span>{' '}
             <span class="small muted">
-              by {one.by}, <Ago at={one.at} />
+              by {one.by}, <AgoOrTime at={one.at} />
             </span>
           </li>
         ))}
@@ -180,7 +178,7 @@ const BulkActs = () => {
               {one.expired > 0 && `, ${grouped(one.expired)} expired`}
             </span>{' '}
             <span class="small muted">
-              by {one.by}, <Ago at={one.at} />
+              by {one.by}, <AgoOrTime at={one.at} />
             </span>
           </li>
         ))}

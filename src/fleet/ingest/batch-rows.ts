@@ -18,6 +18,7 @@ import { CUT_EVIDENCE, hasOtherWords, laterWordsOf, reportedWordsOf } from '../.
 import { KIND, LONGEST_LEXEME } from '../lexeme.ts';
 import { markAll, markChanged } from '../read-models/marks.ts';
 import type { FleetTables } from '../schema.ts';
+import type { LogRow } from './histories.ts';
 import { type BatchChanges, type HistoryFold, incidentOf } from './history-fold.ts';
 import { isTime } from './sound-incident.ts';
 import type { ReceivedLine } from './received-lines.ts';
@@ -57,11 +58,17 @@ const texts = (values: readonly (string | null)[]): RawBuilder<unknown> =>
 const times = (values: readonly (string | null)[]): RawBuilder<unknown> => sql`${texts(values)}::timestamptz[]`;
 
 /** Stores lines as they came. */
-export async function insertEntries(tx: Tx, { machine, log }: History, lines: readonly ReceivedLine[]): Promise<void> {
+export async function insertEntries(
+  tx: Tx,
+  { machine, log, advanced_at }: History & Pick<LogRow, 'advanced_at'>,
+  lines: readonly ReceivedLine[],
+): Promise<void> {
   if (lines.length === 0) return;
+  // Never earlier than what is stored of the log already: the clock of the database may jump, or be another server's.
+  const advanced = advanced_at?.toISOString() ?? null;
   await sql`
-    INSERT INTO entries (machine, log, seq, at, event, incident, line)
-    SELECT ${machine}, ${log}, * FROM unnest(
+    INSERT INTO entries (machine, log, stored_at, seq, at, event, incident, line)
+    SELECT ${machine}, ${log}, (SELECT greatest(clock_timestamp(), ${advanced}::timestamptz)), * FROM unnest(
       ${bigints(lines.map(({ seq }) => seq))}, ${times(lines.map(({ entry }) => entry.timestamp))},
       ${texts(lines.map(({ entry }) => entry.event))}, ${texts(lines.map(({ entry }) => incidentOf(entry) ?? null))},
       ${texts(lines.map(({ text }) => text))})`.execute(tx);
@@ -244,7 +251,7 @@ function lexemesOfEvidence(evidence: JsonObject): string {
 /** The words of a text as lexemes, with a space before each. */
 function lexemesIn(text: string, kind: string): string {
   const words = text.slice(0, MOST_CHARACTERS).toLowerCase().match(WORDS);
-  return words === null ? '' : ` ${kind}${words.join(` ${kind}`)}`;
+  return words === null ? '' : ` ${kind}${[...new Set(words)].join(` ${kind}`)}`;
 }
 
 /** All but the signs of ASCII; lower case. */
@@ -302,7 +309,7 @@ async function putPosture(tx: Tx, { machine, log }: History, { posture }: Histor
     INSERT INTO posture (machine, log, action, holders, since, heard_at, unconfirmed, overdue, seq, document)
     SELECT ${machine}, ${log}, * FROM unnest(
       ${texts(changed)}, ${integers(of.map(({ holders }) => holders))}, ${times(of.map(({ since }) => timeOrNull(since)))},
-      ${times(of.map(({ heard_at }) => timeOrNull(heard_at)))}, ${integers(of.map(unconfirmedIn))},
+      ${times(of.map(({ heard_at }) => timeOrNull(heard_at)))}, ${integers(changed.map((action, at) => unconfirmedIn(action, of[at]!)))},
       ${integers(of.map(({ overdue }) => overdue))}, ${bigints(of.map(({ seq }) => seq))},
       ${texts(of.map((one) => JSON.stringify(one)))})
     ON CONFLICT (machine, log, action) DO UPDATE SET holders = excluded.holders, since = excluded.since,
@@ -310,10 +317,14 @@ async function putPosture(tx: Tx, { machine, log }: History, { posture }: Histor
       document = excluded.document`.execute(tx);
 }
 
-/** How many deliveries of an action are not confirmed. An alert (`recorded`) is carried out by being in the log. */
-const unconfirmedIn = ({ counts }: ActionPosture): number =>
+/**
+ * How many deliveries of an action are not confirmed. An alert is carried out by being in the log; any other action that is
+ * `recorded` waits to be fetched.
+ */
+const unconfirmedIn = (action: ContainmentAction, { counts }: ActionPosture): number =>
   Object.entries(counts).reduce(
-    (sum, [status, count]) => sum + (status === 'confirmed' || status === 'recorded' ? 0 : count),
+    (sum, [status, count]) =>
+      sum + (status === 'confirmed' || (status === 'recorded' && action === 'log_alert') ? 0 : count),
     0,
   );
 
