@@ -90,6 +90,9 @@ export function readFleetConfig(env: Environment, directory: string): FleetConfi
   if (!isKeyName(name) || name.includes('/')) faults.push('FLEET_NAME must be a word without spaces, + and /');
   const url = given('FLEET_DATABASE_URL');
   if (url !== undefined && !/^postgres(?:ql)?:\/\//.test(url)) faults.push('FLEET_DATABASE_URL must be postgres://…');
+  // Its text is not shown: it may hold a password.
+  else if (url !== undefined && !URL.canParse(url.replace('@/', '@localhost/')))
+    faults.push('FLEET_DATABASE_URL is no URL: in a password write #, /, ?, @ and others as %23, %2F, %3F, %40');
   const state = `${directory}/var/fleet`;
   const config: FleetConfig = {
     database:

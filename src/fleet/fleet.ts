@@ -147,7 +147,7 @@ export async function startFleet(
     const console = new ConsoleFiles(BUILT_CONSOLE);
     const shared = { db, access, signer, clock, log, readAccess, readEvidence, silentAfter };
     const app = createFleetApp({ ...shared, alarms, commands, acts, releases, console, ...(scratch && { scratch }) }, [
-      ...machineRoutes({ db, clock, ingest, enrolment, quotas }),
+      ...machineRoutes({ db, clock, ingest, enrolment, quotas, silentAfter }),
       ...stateRoutes(db, signer, config),
     ]);
     const server = serverFor(config);

@@ -5,6 +5,7 @@ import { phraseOf } from '../incident/timeline.tsx';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Verbatim, VerbatimLine } from '../parts/verbatim.tsx';
 import { NO_FILTERS } from '../filters.ts';
+import { idOf } from '../incident-key.ts';
 import { fragmentOf, listOf } from '../route.ts';
 import { type AuditLine, doerOf, noteOf } from './audit-lines.ts';
 import type { LoggedLine } from './log-range.ts';
@@ -108,7 +109,7 @@ const EntryRow = ({ one: { entry, line } }: { readonly one: LoggedLine }) => {
         <td>
           {isAboutIncident(entry) ? (
             <a href={fragmentOf({ view: 'incidents', id: entry.data.incident, query: '' })}>
-              <code>{entry.data.incident}</code>
+              <code>{idOf(entry.data.incident)}</code>
             </a>
           ) : (
             <span class="muted">–</span>

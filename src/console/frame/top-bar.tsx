@@ -151,7 +151,8 @@ const Connection = () => {
   if (isOld.value) {
     return (
       <span class="connection lost" role="status">
-        No stream{at !== undefined && ` · as of ${momentOf(at, now.value)}`}
+        No stream
+        {at !== undefined && <span class="as-of-then"> · as of {momentOf(at, now.value)}</span>}
       </span>
     );
   }

@@ -167,7 +167,7 @@ const Machines = ({ line }: { readonly line: ListRowProps['line'] }) => {
       type="button"
       class="link"
       tabIndex={-1}
-      title={names.length === 1 ? 'Show only this machine' : names.join(', ')}
+      title={names.length === 1 ? `Show only ${name}` : names.join(', ')}
       onClick={() => goTo(listOf({ ...readFilters(route.peek().query), machines: names.slice(0, MOST_MACHINES) }))}
     >
       <VerbatimLine text={words} />

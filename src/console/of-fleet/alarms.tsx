@@ -1,15 +1,18 @@
 /** What the fleet itself has found: a rewritten past, a machine that is silent, a clock that is wrong. */
-import { useState } from 'preact/hooks';
-import { spelled } from '../format.ts';
+import { useRef, useState } from 'preact/hooks';
+import { SECOND } from '../../clock.ts';
+import { counted, duration, grouped, spelled } from '../format.ts';
 import { obstacleFor } from '../identity.ts';
 import { announce } from '../live-region.ts';
 import { useLiveResource } from '../live-resource.ts';
 import { perform } from '../operator.ts';
+import { AgoOrTime } from '../parts/age.tsx';
 import { Machine } from '../parts/machine.tsx';
 import { type ContainmentLook, ContainmentMark } from '../parts/marks.tsx';
-import { Ago, Moment } from '../parts/time.tsx';
+import { Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 import { reasonOf } from '../request.ts';
+import { HeldRows } from './held-rows.tsx';
 import { type FleetIncident, openAlarms } from './live-fleet.ts';
 
 const LOOKS: Readonly<Record<string, ContainmentLook>> = { log_diverged: 'overdue', machine_silent: 'unknown' };
@@ -19,35 +22,50 @@ const TITLES: Readonly<Record<string, string>> = {
   clock_skew: 'Clock is wrong',
 };
 
+/** How many are shown first: what is below them should be seen, too. */
+const MOST_SHOWN = 5;
+
+/** A rewritten past first, then silence; of each kind what nobody has seen first, the newest first. */
+const KINDS = Object.keys(TITLES);
+const rankOf = ({ kind, acknowledged_at: seen }: FleetIncident): number =>
+  (seen === null ? 0 : KINDS.length) + KINDS.indexOf(kind);
+
 /** @param machine shows those of one machine only */
 export const Alarms = ({ machine }: { readonly machine?: string }) => {
   const known = useLiveResource(openAlarms);
-  const shown = known?.filter((one) => machine === undefined || one.machine === machine) ?? [];
+  const shown = (known ?? [])
+    .filter((one) => machine === undefined || one.machine === machine)
+    .toSorted((one, other) => rankOf(one) - rankOf(other));
   const fault = openAlarms.fault.value;
   if (shown.length === 0 && fault === undefined) return null;
   return (
     <section class="card alarms" aria-label="Alarms">
       <header>
         <h2>Alarms</h2>
+        <span class="small muted">{grouped(shown.length)} not over</span>
       </header>
-      {fault !== undefined && <p class="error empty">They could not be read: {fault}</p>}
-      <ul>
-        {shown.map((one) => (
-          <Alarm key={`${one.machine} ${one.id}`} one={one} />
-        ))}
-      </ul>
+      {known === undefined && fault !== undefined && <p class="error empty">They could not be read: {fault}</p>}
+      <HeldRows
+        items={shown}
+        keyOf={(one) => `${one.machine} ${one.id}`}
+        row={(one, key) => <Alarm key={key} one={one} />}
+        page={MOST_SHOWN}
+      />
     </section>
   );
 };
 
 const Alarm = ({ one }: { readonly one: FleetIncident }) => {
   const [isUnderWay, setUnderWay] = useState(false);
-  const { machine, id, kind, opened_at: at, acknowledged_at: seen, acknowledged_by: by, note, detail } = one;
+  const row = useRef<HTMLLIElement>(null);
+  const { machine, id, kind, opened_at: at, acknowledged_at: seen, acknowledged_by: by, note } = one;
   const acknowledge = async (): Promise<void> => {
     setUnderWay(true);
     try {
       await perform('/api/v1/fleet/incidents/acknowledge', { machine, id });
       announce(`Acknowledged for ${machine}`);
+      // Its button goes.
+      row.current?.focus();
       openAlarms.refresh();
     } catch (error) {
       announce(`Not acknowledged: ${reasonOf(error)}`);
@@ -57,12 +75,12 @@ const Alarm = ({ one }: { readonly one: FleetIncident }) => {
   };
   const obstacle = obstacleFor(['operator']);
   return (
-    <li>
+    <li ref={row} tabIndex={-1}>
       <ContainmentMark look={LOOKS[kind] ?? 'none'}>{TITLES[kind] ?? spelled(kind)}</ContainmentMark>
       <span>
         <Machine name={machine} />{' '}
         <span class="small muted">
-          <Found detail={detail} />
+          <Found one={one} />
         </span>
         {note !== null && (
           <span class="small">
@@ -72,7 +90,7 @@ const Alarm = ({ one }: { readonly one: FleetIncident }) => {
         )}
       </span>
       <span class="small muted">
-        <Ago at={at} />
+        <AgoOrTime at={at} />
       </span>
       {seen === null ? (
         <button
@@ -91,24 +109,63 @@ const Alarm = ({ one }: { readonly one: FleetIncident }) => {
   );
 };
 
-/** What the fleet found: the plain members, times as moments. */
-const Found = ({ detail }: Pick<FleetIncident, 'detail'>) => (
+/** What the fleet found, in words. */
+const Found = ({ one: { kind, detail } }: { readonly one: FleetIncident }) => {
+  const number = (name: string): number | undefined => {
+    const value = detail[name];
+    return typeof value === 'number' ? value : undefined;
+  };
+  const heard = detail['heard_at'];
+  if (kind === 'machine_silent' && typeof heard === 'string') {
+    return (
+      <>
+        was heard last at <Moment at={heard} />; it counts as silent after{' '}
+        {duration((number('silent_after_seconds') ?? 0) * SECOND)}
+      </>
+    );
+  }
+  if (kind === 'clock_skew') {
+    const skew = number('clock_skew_ms') ?? 0;
+    return (
+      <>
+        is {duration(Math.abs(skew))} {skew > 0 ? 'ahead' : 'behind'}; {duration(number('most_ms') ?? 0)} may be
+      </>
+    );
+  }
+  if (kind === 'log_diverged') {
+    const [at, held, times] = [number('first_differing_seq'), number('held_through'), number('times')];
+    return (
+      <>
+        {DIVERGED[String(detail['why'])] ?? 'sends another log than the fleet holds'}
+        {at !== undefined && `, from entry ${grouped(at)} on`}
+        {held !== undefined &&
+          `; the fleet holds ${counted(held, 'entry', 'entries')} of the other history, and keeps both`}
+        {times !== undefined && times > 1 && `; ${grouped(times)} times`}
+      </>
+    );
+  }
+  return <Members of={detail} />;
+};
+
+/** How a log is not the one that the fleet holds. */
+const DIVERGED: Readonly<Record<string, string>> = {
+  rewritten: 'sends other entries than the fleet holds',
+  cut: 'sends a log that is shorter than it was',
+  new_log: 'has begun another log',
+  missing: 'lacks entries that its log had',
+  returned: 'has gone back to an earlier history',
+};
+
+/** What a later fleet may find: the plain members of what it says. */
+const Members = ({ of }: { readonly of: FleetIncident['detail'] }) => (
   <>
-    {Object.entries(detail)
-      .filter(([name, value]) => ['string', 'number'].includes(typeof value) && !UNSAID.has(name))
+    {Object.entries(of)
+      .filter(([, value]) => typeof value === 'string' || typeof value === 'number')
       .map(([name, value], index) => (
         <span key={name}>
           {index > 0 && ' · '}
-          {name.replaceAll('_', ' ')}{' '}
-          {name.endsWith('_at') && typeof value === 'string' ? (
-            <Moment at={value} />
-          ) : (
-            <Verbatim text={String(value)} longest={80} />
-          )}
+          {name.replaceAll('_', ' ')} <Verbatim text={String(value)} longest={80} />
         </span>
       ))}
   </>
 );
-
-/** What is the same for all. */
-const UNSAID = new Set(['silent_after_seconds']);

@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals';
-import { useEffect, useMemo } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import { SECOND } from '../../clock.ts';
 import { AuditFilter } from '../audit/audit-filter.tsx';
 import { auditLines, doerOf, isFiltered, isNoise, readAuditFilters } from '../audit/audit-lines.ts';
@@ -11,10 +11,14 @@ import { listen } from '../live-entries.ts';
 import { useLiveResource } from '../live-resource.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Notice } from '../parts/notice.tsx';
+import { VerbatimLine } from '../parts/verbatim.tsx';
 import { reasonOf } from '../request.ts';
 import { fragmentOf, route } from '../route.ts';
+import { FindMachines, isFound } from './find-machines.tsx';
 import { FleetPage } from './fleet-page.tsx';
+import { HeldRows } from './held-rows.tsx';
 import { fleetMachines } from './live-fleet.ts';
+import { LabelsOf } from './machine-facts.tsx';
 import { readMachineLog } from './machine-log.ts';
 
 /** Entries in one read: the first, and of somebody who looks for something. */
@@ -32,29 +36,48 @@ export const FleetAuditView = () => {
   return id === undefined ? <ChooseMachine /> : <MachineAudit key={id} machine={id} />;
 };
 
-const ChooseMachine = () => (
-  <FleetPage
-    title="Audit"
-    of={fleetMachines}
-    children={(all) => (
-      <section class="card" aria-label="Logs">
-        <header>
-          <h2>The log of which machine?</h2>
-          <span class="small muted">Needs the role auditor.</span>
-        </header>
-        {all.length === 0 && <p class="empty muted">There is no machine yet.</p>}
-        <ul class="histories">
-          {all.map(({ machine, name, held }) => (
-            <li key={machine}>
-              <a href={fragmentOf({ view: 'audit', id: machine, query: '' })}>{name}</a>{' '}
-              <span class="small muted">{counted(held, 'entry', 'entries')}</span>
-            </li>
-          ))}
-        </ul>
-      </section>
-    )}
-  />
-);
+const ChooseMachine = () => {
+  const [typed, setTyped] = useState('');
+  return (
+    <FleetPage
+      title="Audit"
+      of={fleetMachines}
+      children={(all) => {
+        const found = all.filter((one) => isFound(one, typed));
+        return (
+          <>
+            <FindMachines typed={typed} onType={setTyped} found={found.length} />
+            <section class="card rows logs" aria-label="Logs">
+              <header>
+                <h2>The log of which machine?</h2>
+                <span class="small muted">Needs the role auditor.</span>
+              </header>
+              {found.length === 0 && (
+                <p class="empty muted">
+                  {all.length === 0 ? 'No machine is enrolled yet.' : 'No machine has this name.'}
+                </p>
+              )}
+              <HeldRows
+                items={found}
+                keyOf={({ machine }) => machine}
+                row={({ machine, name, held, labels }, key) => (
+                  <li key={key}>
+                    <a href={fragmentOf({ view: 'audit', id: machine, query: '' })}>
+                      <VerbatimLine text={name} />
+                    </a>
+                    <LabelsOf labels={labels} />
+                    <span class="small muted">{counted(held, 'entry', 'entries')}</span>
+                  </li>
+                )}
+                subject={typed}
+              />
+            </section>
+          </>
+        );
+      }}
+    />
+  );
+};
 
 /** The raw lines of a machine: what the fleet holds of its log, with verification in this browser. */
 const MachineAudit = ({ machine }: { readonly machine: string }) => {

@@ -8,9 +8,10 @@ import { obstacleFor } from '../identity.ts';
 import { announce } from '../live-region.ts';
 import { LiveResource } from '../live-resource.ts';
 import { perform } from '../operator.ts';
+import { AgoOrTime } from '../parts/age.tsx';
 import { Machine } from '../parts/machine.tsx';
 import { SeverityMark, StateMark } from '../parts/marks.tsx';
-import { Ago, Moment } from '../parts/time.tsx';
+import { Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 import { reasonOf } from '../request.ts';
 import { fragmentOf, route } from '../route.ts';
@@ -50,7 +51,7 @@ const Campaigns = () => (
           {all.map((one) => (
             <li key={one.campaign}>
               <div class="said name">
-                <SeverityOf text={one.severity} />
+                <SeverityOf text={one.severity} />{' '}
                 <a href={fragmentOf({ view: 'campaigns', id: one.campaign, query: '' })}>
                   <code>{one.class}</code>
                 </a>
@@ -62,13 +63,14 @@ const Campaigns = () => (
                 <b>{grouped(one.machines)}</b>
               </Cell>
               <Cell label="Incidents">
-                {grouped(one.incidents)} <span class="muted">{grouped(one.unresolved)} not resolved</span>
+                <b>{grouped(one.incidents)}</b>
+                <span class="muted">, {grouped(one.unresolved)} not resolved</span>
                 <p class="small muted">
                   <SeenBy one={one} />
                 </p>
               </Cell>
               <Cell label="Last">
-                <Ago at={one.last_at} />
+                <AgoOrTime at={one.last_at} />
               </Cell>
             </li>
           ))}
@@ -156,7 +158,7 @@ const CampaignView = ({ campaign }: { readonly campaign: string }) => {
                     <StateOf text={member.state} />
                   </Cell>
                   <Cell label="Reported">
-                    <Ago at={member.at} />
+                    <AgoOrTime at={member.at} />
                   </Cell>
                 </li>
               ))}
@@ -218,7 +220,7 @@ const AcknowledgeCampaign = ({ one, onDone }: { readonly one: Campaign; readonly
     <section class="card acknowledge-campaign" aria-label="Who has seen it">
       {at !== null && (
         <p>
-          <SeenBy one={one} />, <Ago at={at} />
+          <SeenBy one={one} />, <AgoOrTime at={at} />
           {kept !== null && (
             <>
               : “<Verbatim text={kept} longest={600} />”

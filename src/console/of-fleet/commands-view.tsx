@@ -5,8 +5,8 @@ import { counted, grouped } from '../format.ts';
 import { keyOfIncident } from '../incident-key.ts';
 import type { FleetBulkAct } from '../incidents/send-bulk.ts';
 import { LiveResource, useLiveResource } from '../live-resource.ts';
+import { AgoOrTime } from '../parts/age.tsx';
 import { Machine } from '../parts/machine.tsx';
-import { Ago } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 import { fragmentOf } from '../route.ts';
 import { BulkActDialog } from './bulk-act-dialog.tsx';
@@ -98,7 +98,8 @@ const CommandRow = ({ one }: { readonly one: FleetCommand }) => {
         <p class="small muted">
           {status === 'pending' && (
             <>
-              {fetched === null ? 'not fetched yet' : 'fetched, not answered yet'} · expires <Ago at={one.expires_at} />
+              {fetched === null ? 'not fetched yet' : 'fetched, not answered yet'} · expires{' '}
+              <AgoOrTime at={one.expires_at} />
             </>
           )}
           {reason !== null && <Verbatim text={reason} longest={300} />}
@@ -107,7 +108,7 @@ const CommandRow = ({ one }: { readonly one: FleetCommand }) => {
       <Cell label="By">
         {by} <span class="muted">({role})</span>
         <p class="small muted">
-          <Ago at={at} />
+          <AgoOrTime at={at} />
         </p>
       </Cell>
     </li>
@@ -146,7 +147,7 @@ const ActsByLabel = () => {
               {one.expired > 0 && `, ${grouped(one.expired)} expired`}
             </span>{' '}
             <span class="small muted">
-              by {one.by}, <Ago at={one.at} />
+              by {one.by}, <AgoOrTime at={one.at} />
             </span>
           </li>
         ))}
@@ -180,7 +181,7 @@ const BulkActs = () => {
               {one.expired > 0 && `, ${grouped(one.expired)} expired`}
             </span>{' '}
             <span class="small muted">
-              by {one.by}, <Ago at={one.at} />
+              by {one.by}, <AgoOrTime at={one.at} />
             </span>
           </li>
         ))}

@@ -4,14 +4,15 @@ import { counted, grouped } from '../format.ts';
 import { ACTION_MEANINGS } from '../incident/standing.tsx';
 import { useLiveResource } from '../live-resource.ts';
 import { AgoOrTime } from '../parts/age.tsx';
-import { type ContainmentLook, ContainmentMark } from '../parts/marks.tsx';
+import { type ContainmentLook, ContainmentMark, ContainmentShape } from '../parts/marks.tsx';
 import { Machine } from '../parts/machine.tsx';
 import { Moment } from '../parts/time.tsx';
+import { VerbatimLine } from '../parts/verbatim.tsx';
 import { PostureView } from '../posture/posture-view.tsx';
 import { fragmentOf, route } from '../route.ts';
 import { ByLabelDialog, type LabelKind } from './by-label-dialog.tsx';
 import { Cell, Columns, FleetPage } from './fleet-page.tsx';
-import { fleetMachines, type FleetMachine, type InForce, inForce } from './live-fleet.ts';
+import { fleetMachines, type FleetMachine, type InForce, inForce, type MachineAction } from './live-fleet.ts';
 
 /** What is in force on all machines, or the posture of the one that is open. */
 export const InForceView = () => {
@@ -67,8 +68,14 @@ const Everywhere = () => {
 const rankOf = ({ overdue, unconfirmed, machines }: InForce): number =>
   overdue.machines > 0 ? 0 : unconfirmed.machines > 0 ? 1 : machines > 0 ? 2 : 3;
 
-const lookOf = (one: InForce): ContainmentLook =>
-  (['overdue', 'unknown', 'done', 'none'] as const)[rankOf(one) as 0 | 1 | 2 | 3];
+const LOOKS = ['overdue', 'unknown', 'done', 'none'] as const satisfies readonly ContainmentLook[];
+type Look = (typeof LOOKS)[number];
+
+const lookOf = (one: InForce): Look => LOOKS[rankOf(one)]!;
+
+/** How an action that is in force stands on one machine. */
+const lookOn = ({ overdue, unconfirmed }: MachineAction): Look =>
+  overdue > 0 ? 'overdue' : unconfirmed > 0 ? 'unknown' : 'done';
 
 /** How many machines are named. */
 const MOST_NAMED = 8;
@@ -80,7 +87,13 @@ interface ActionRowProps {
 }
 
 const ActionRow = ({ action, one, machines }: ActionRowProps) => {
-  const on = machines.filter(({ posture }) => posture.some((own) => own.action === action && own.in_force));
+  const [isWhole, showWhole] = useState(false);
+  const on = machines
+    .flatMap(({ machine, name, posture }) => {
+      const own = posture.find((each) => each.action === action);
+      return own?.in_force === true ? [{ machine, name, look: lookOn(own) }] : [];
+    })
+    .toSorted((first, second) => LOOKS.indexOf(first.look) - LOOKS.indexOf(second.look));
   return (
     <li class={one.overdue.machines > 0 ? 'bad' : ''}>
       <div class="said name">
@@ -109,12 +122,18 @@ const ActionRow = ({ action, one, machines }: ActionRowProps) => {
         <Amount of={one.overdue} isBad />
       </Cell>
       <div class="said holders-of">
-        {on.slice(0, MOST_NAMED).map(({ machine, name }) => (
+        {on.slice(0, isWhole ? on.length : MOST_NAMED).map(({ machine, name, look }) => (
           <a key={machine} class="holder" href={fragmentOf({ view: 'posture', id: machine, query: '' })}>
-            {name}
+            {look !== 'done' && <ContainmentShape look={look} />}
+            <VerbatimLine text={name} />
+            {look !== 'done' && <span class="unseen">{look === 'overdue' ? 'overdue' : 'not confirmed'}</span>}
           </a>
         ))}
-        {on.length > MOST_NAMED && <span class="small muted">and {grouped(on.length - MOST_NAMED)} more</span>}
+        {on.length > MOST_NAMED && (
+          <button type="button" class="link small" aria-expanded={isWhole} onClick={() => showWhole(!isWhole)}>
+            {isWhole ? 'Show fewer' : `and ${grouped(on.length - MOST_NAMED)} more`}
+          </button>
+        )}
       </div>
     </li>
   );

@@ -121,7 +121,10 @@ export const inForce = ofFleet<Readonly<Record<ContainmentAction, InForce>>>(
 );
 
 /** The alarms that are not over. */
-export const openAlarms = ofFleet<readonly FleetIncident[]>('/api/v1/fleet/incidents?open=true', () => true);
+export const openAlarms = ofFleet<readonly FleetIncident[]>(
+  `/api/v1/fleet/incidents?open=true&limit=${MOST_MACHINES}`,
+  () => true,
+);
 
 /** Whether an event of the stream is about a campaign: it is no entry of a log. */
 export const isOfCampaign = (event: string): boolean => event.startsWith('campaign.');

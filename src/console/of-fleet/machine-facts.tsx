@@ -1,11 +1,10 @@
 /** What a row and a page say of a machine. */
 import type { JSX } from 'preact';
-import { SECOND } from '../../clock.ts';
 import { duration, grouped } from '../format.ts';
+import { AgoOrTime } from '../parts/age.tsx';
 import { ContainmentMark } from '../parts/marks.tsx';
-import { Ago } from '../parts/time.tsx';
 import { fragmentOf } from '../route.ts';
-import type { FleetMachine } from './live-fleet.ts';
+import type { FleetMachine, MachineAction } from './live-fleet.ts';
 
 export const LabelsOf = ({ labels }: Pick<FleetMachine, 'labels'>) => (
   <p class="small muted">
@@ -24,12 +23,12 @@ export const Heard = ({ one }: { readonly one: FleetMachine }): JSX.Element => {
       {revoked === null && at === null && <ContainmentMark look="unknown">Never heard</ContainmentMark>}
       {revoked === null && at !== null && silent && (
         <ContainmentMark look="unknown">
-          Silent, heard <Ago at={at} />
+          Silent, heard <AgoOrTime at={at} />
         </ContainmentMark>
       )}
       {revoked === null && at !== null && !silent && (
         <ContainmentMark look="done">
-          <Ago at={at} />
+          <AgoOrTime at={at} />
         </ContainmentMark>
       )}
       {version !== null && <p class="small muted">version {version}</p>}
@@ -55,7 +54,13 @@ export const LogOf = ({ one }: { readonly one: FleetMachine }): JSX.Element => {
       <p>{behind === null || behind === 0 ? `all ${grouped(held)} entries` : `${grouped(behind)} entries behind`}</p>
       <p class="small muted">
         hashes {hashes} ·{' '}
-        {anchored === null ? 'not anchored' : `anchored ${duration(anchored.age_seconds * SECOND)} ago`}
+        {anchored === null ? (
+          'not anchored'
+        ) : (
+          <>
+            anchored <AgoOrTime at={anchored.at} />
+          </>
+        )}
       </p>
     </>
   );
@@ -71,22 +76,31 @@ export const PolicyOf = ({ one: { policy } }: { readonly one: FleetMachine }): J
     </>
   );
 
-/** What is in force on the machine, the worst first. */
+/** How the actions of a machine may stand, the worst first. */
+const STANDINGS = [
+  ['overdue', 'Overdue', ({ overdue }: MachineAction) => overdue > 0],
+  ['unknown', 'Not confirmed', ({ unconfirmed }: MachineAction) => unconfirmed > 0],
+  ['done', 'In force', ({ in_force: isInForce }: MachineAction) => isInForce],
+] as const;
+
+/** What is in force on the machine: a line for each way in which its actions stand, the worst first. */
 export const PostureOf = ({ one: { posture, machine } }: { readonly one: FleetMachine }): JSX.Element => {
-  const asked = posture.filter((one) => one.in_force || one.unconfirmed > 0 || one.overdue > 0);
-  if (asked.length === 0) return <span class="muted">nothing</span>;
+  const groups = Map.groupBy(posture, (action) => STANDINGS.find(([, , is]) => is(action)));
+  const said = STANDINGS.filter((standing) => groups.has(standing));
+  if (said.length === 0) return <span class="muted">nothing</span>;
   return (
     <a class="posture-of" href={fragmentOf({ view: 'posture', id: machine, query: '' })}>
-      {asked
-        .toSorted((one, other) => other.overdue - one.overdue || other.unconfirmed - one.unconfirmed)
-        .map((one) => (
-          <ContainmentMark
-            key={one.action}
-            look={one.overdue > 0 ? 'overdue' : one.unconfirmed > 0 ? 'unknown' : 'done'}
-          >
-            <code>{one.action}</code>
-          </ContainmentMark>
-        ))}
+      {said.map((standing) => (
+        <ContainmentMark key={standing[0]} look={standing[0]}>
+          {standing[1]}:{' '}
+          <code>
+            {groups
+              .get(standing)!
+              .map(({ action }) => action)
+              .join(', ')}
+          </code>
+        </ContainmentMark>
+      ))}
     </a>
   );
 };

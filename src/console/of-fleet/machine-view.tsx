@@ -48,7 +48,16 @@ export const MachineView = ({ machine }: { readonly machine: string }) => {
     <FleetPage
       title={machine}
       of={detail}
-      sum={(one) => <LabelsOf labels={one.labels} />}
+      sum={(one) => (
+        <>
+          {one.name !== machine && (
+            <span class="strong">
+              <Verbatim text={one.name} longest={200} />
+            </span>
+          )}
+          <LabelsOf labels={one.labels} />
+        </>
+      )}
       children={(one) => (
         <>
           <p>

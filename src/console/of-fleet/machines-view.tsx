@@ -1,11 +1,13 @@
-import { useMemo } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import { NO_FILTERS, partsOfLabel, readFilters } from '../filters.ts';
 import { counted, grouped } from '../format.ts';
 import { ContainmentMark } from '../parts/marks.tsx';
 import { VerbatimLine } from '../parts/verbatim.tsx';
 import { fragmentOf, goTo, listOf, route } from '../route.ts';
 import { Alarms } from './alarms.tsx';
+import { FindMachines, isFound } from './find-machines.tsx';
 import { Cell, Columns, FleetPage } from './fleet-page.tsx';
+import { HeldRows } from './held-rows.tsx';
 import { knownLabels } from './known-labels.ts';
 import { type FleetMachine, fleetMachines, MOST_MACHINES } from './live-fleet.ts';
 import { Heard, LabelsOf, LogOf, PolicyOf, PostureOf } from './machine-facts.tsx';
@@ -19,6 +21,7 @@ export const MachinesView = () => {
 
 const Machines = () => {
   const { query } = route.value;
+  const [typed, setTyped] = useState('');
   const { labels = [] } = useMemo(() => readFilters(query), [query]);
   const isIn = ({ labels: own }: FleetMachine): boolean =>
     labels.map(partsOfLabel).every(([name, value]) => own[name] === value);
@@ -28,19 +31,27 @@ const Machines = () => {
       of={fleetMachines}
       sum={(all) => <Sum machines={all.filter(isIn)} />}
       children={(all) => {
-        const shown = all.filter(isIn).toSorted((one, other) => rankOf(one) - rankOf(other));
+        const shown = all
+          .filter((one) => isIn(one) && isFound(one, typed))
+          .toSorted((one, other) => rankOf(one) - rankOf(other));
         return (
           <>
             <Alarms />
+            <FindMachines typed={typed} onType={setTyped} found={shown.length} />
             <Labels chosen={labels} />
             <section class="card rows machines" aria-label="Machines">
               <Columns names={['Machine', 'Last heard', 'Log', 'Policy', 'In force', 'Incidents']} />
-              {shown.length === 0 && <p class="empty muted">No machine{labels.length > 0 && ' has these labels'}.</p>}
-              <ul>
-                {shown.map((one) => (
-                  <MachineRow key={one.machine} one={one} />
-                ))}
-              </ul>
+              {shown.length === 0 && (
+                <p class="empty muted">
+                  {all.length === 0 ? 'No machine is enrolled yet.' : 'No machine has these labels and this name.'}
+                </p>
+              )}
+              <HeldRows
+                items={shown}
+                keyOf={({ machine }) => machine}
+                row={(one, key) => <MachineRow key={key} one={one} />}
+                subject={`${query} ${typed}`}
+              />
               {all.length >= MOST_MACHINES && (
                 <p class="empty muted">The first {grouped(MOST_MACHINES)}. Choose a label to see others.</p>
               )}
@@ -71,9 +82,9 @@ const Sum = ({ machines }: { readonly machines: readonly FleetMachine[] }) => {
   return (
     <>
       <span class="strong">{counted(machines.length, 'machine')}</span>
-      {diverged > 0 && <ContainmentMark look="overdue">{diverged} with a rewritten past</ContainmentMark>}
-      {silent > 0 && <ContainmentMark look="unknown">{silent} silent</ContainmentMark>}
-      {differing > 0 && <span class="muted">{differing} with another policy</span>}
+      {diverged > 0 && <ContainmentMark look="overdue">{grouped(diverged)} with a rewritten past</ContainmentMark>}
+      {silent > 0 && <ContainmentMark look="unknown">{grouped(silent)} silent</ContainmentMark>}
+      {differing > 0 && <span class="muted">{grouped(differing)} with another policy</span>}
     </>
   );
 };

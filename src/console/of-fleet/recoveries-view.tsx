@@ -1,8 +1,8 @@
 import { missingOf, type PendingRecovery, RECOVERY_ACTS, WAIVER, whoMay } from '../../domain/recovery-steps.ts';
 import { counted, spelled } from '../format.ts';
+import { AgoOrTime } from '../parts/age.tsx';
 import { Machine } from '../parts/machine.tsx';
 import { SeverityMark } from '../parts/marks.tsx';
-import { Ago } from '../parts/time.tsx';
 import { keyOfRecovery, recoveries } from '../recoveries.ts';
 import { fragmentOf } from '../route.ts';
 import { Cell, Columns, FleetPage } from './fleet-page.tsx';
@@ -65,7 +65,7 @@ const RecoveryRow = ({ one }: { readonly one: PendingRecovery }) => {
       </Cell>
       <Cell label="Done">{done.length === 0 ? <span class="muted">nothing</span> : done.join(', ')}</Cell>
       <Cell label="Since">
-        <Ago at={since} />
+        <AgoOrTime at={since} />
       </Cell>
     </li>
   );

@@ -13,6 +13,7 @@ import { AsOf } from '../parts/time.tsx';
 import { Verbatim, VerbatimLine } from '../parts/verbatim.tsx';
 import { keyOfRecovery, recoveries } from '../recoveries.ts';
 import { fragmentOf, listOf } from '../route.ts';
+import { isFleet } from '../service.ts';
 import { statistics } from '../statistics.ts';
 import type { JSX } from 'preact';
 
@@ -152,6 +153,9 @@ const useLines = (): readonly AttentionLine[] => {
           <>
             Nobody has taken {count > 1 ? 'them' : 'it'}: {count > 1 && <span class="times">×{grouped(count)}</span>}{' '}
             <VerbatimLine text={row.description} />
+            {isFleet && (
+              <span class="muted"> on {machinesIn('rows' in top ? top.machines : [row.machine ?? []].flat())}</span>
+            )}
           </>
         ),
         age: <Since at={row.created_at} />,
@@ -193,6 +197,10 @@ const useLines = (): readonly AttentionLine[] => {
         ];
   return [...containment, ...untaken, ...guards, ...recovery];
 };
+
+/** `berlin-1`, or how many. */
+const machinesIn = (names: readonly string[]): string =>
+  names.length === 1 ? names[0]! : counted(names.length, 'machine');
 
 const MARK_WORDS: Readonly<Record<string, string>> = {
   overdue: 'Overdue',

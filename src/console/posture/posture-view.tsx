@@ -28,6 +28,7 @@ import { Notice } from '../parts/notice.tsx';
 import { AsOf, Due, Moment } from '../parts/time.tsx';
 import { Verbatim, VerbatimLine } from '../parts/verbatim.tsx';
 import { fragmentOf, listOf } from '../route.ts';
+import { isFleet } from '../service.ts';
 import { posture } from './live-posture.ts';
 
 /**
@@ -74,9 +75,11 @@ export const PostureView = () => {
         </p>
         <span class="end small muted">
           <AsOf time={posture.readAt.value} />
-          <span>
-            {log !== undefined && log !== null && `log ${log.slice(0, 4)}, `}entry {grouped(head.value)}
-          </span>
+          {!isFleet && (
+            <span>
+              {log !== undefined && log !== null && `log ${log.slice(0, 4)}, `}entry {grouped(head.value)}
+            </span>
+          )}
         </span>
       </header>
       <LastKnown of={posture} />

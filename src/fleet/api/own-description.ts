@@ -84,6 +84,31 @@ const machine = {
   alarms: listOf(object({ id: text, kind: text, opened_at: time, acknowledged_at: orNull(time) })),
 };
 
+const change = { seq: count, at: time, event: text };
+const changeOf = (properties: Readonly<Record<string, Schema>>): Schema => ({
+  type: 'object',
+  properties,
+  required: Object.keys(properties),
+});
+
+const changes = object(
+  {
+    after: said(text, 'The place that it begins with.'),
+    through: said(
+      text,
+      'The place behind it: nothing is missed and nothing comes twice when the next read begins there.',
+    ),
+    changes: said(
+      listOf(changeOf({ machine: text, id: text, events: listOf(changeOf(change)) })),
+      'The incidents that have changed, as `ChangedIncident`, with their machines.',
+    ),
+    others: listOf(changeOf({ machine: text, ...change })),
+    complete: said(flag, 'Whether there is no more now.'),
+    next: said(text, 'The next page is after this place.'),
+  },
+  ['next'],
+);
+
 const inForce = {
   action: words(ACTIONS),
   in_force: flag,
@@ -159,6 +184,7 @@ const status = words(COMMAND_STATUSES);
 const health = object({ status: orNull(text), reasons: listOf(text), warnings: listOf(text) });
 
 export const OWN_SCHEMAS: Readonly<Record<string, Schema>> = {
+  FleetChanges: changes,
   FleetMachine: object({ ...machine, health: orNull(health) }),
   FleetMachineWhole: object({
     ...machine,
@@ -543,8 +569,8 @@ export const OWN_PATHS: Readonly<Record<string, Readonly<Record<string, object>>
   ...get(
     '/api/v1/campaigns/{campaign}',
     'getCampaign',
-    'One campaign, with its incidents',
-    MACHINES,
+    'One campaign, with its incidents: a page of them',
+    [...MACHINES, ...PAGES],
     ref('FleetCampaignWhole'),
   ),
   ...commandPaths,
@@ -765,4 +791,21 @@ export const FLEET_DIFFERENCES: Readonly<
 export const FLEET_WIDE: Readonly<Record<string, Schema>> = {
   '/api/v1/containment': { type: 'object', additionalProperties: ref('FleetInForce') },
   '/api/v1/containment/{action}': ref('FleetActionInForce'),
+  '/api/v1/incidents/changes': ref('FleetChanges'),
+};
+
+/** Parameters of such reads that take more than at a recorder, by their names. */
+export const FLEET_PARAMETERS: Readonly<Record<string, Readonly<Record<string, object>>>> = {
+  '/api/v1/incidents/changes': {
+    after: {
+      description:
+        'Of one `machine`: everything behind the entry with this sequence number. Of several: everything that the fleet has ' +
+        'taken since this place, which is the `id` of an event of the stream, or `through` or `next` of an earlier answer.',
+      schema: { anyOf: [{ type: 'integer' }, { type: 'string' }] },
+    },
+    since: {
+      description:
+        'Of one `machine`: everything that was written since a time. Of several: everything that the fleet has taken since.',
+    },
+  },
 };

@@ -7,7 +7,7 @@ import { respondJson } from '../../api/respond.ts';
 import { found, RecorderError } from '../../errors.ts';
 import { Exposition, type Format, FORMATS } from '../../metrics/exposition.ts';
 import type { FleetDependencies } from './dependencies.ts';
-import { FLEET_DIFFERENCES, FLEET_WIDE, OWN_PATHS, OWN_SCHEMAS } from './own-description.ts';
+import { FLEET_DIFFERENCES, FLEET_PARAMETERS, FLEET_WIDE, OWN_PATHS, OWN_SCHEMAS } from './own-description.ts';
 import { admitted } from './reading.ts';
 import type { FleetStreams } from './stream.ts';
 
@@ -123,7 +123,7 @@ interface Description {
 
 interface Operation {
   readonly description?: string;
-  readonly parameters?: readonly object[];
+  readonly parameters?: readonly { readonly name: string }[];
   readonly responses?: Readonly<
     Record<string, { readonly content: { readonly 'application/json': { readonly schema: object } } }>
   >;
@@ -140,8 +140,9 @@ function descriptionOf(text: string, paths: readonly string[]): object {
   const { components, ...others } = rest as { readonly components?: { readonly schemas?: object } };
   const shown = Object.entries(all).flatMap(([path, { get }]) => {
     if (get === undefined || !paths.includes(path.replaceAll(/\{(\w+)\}/g, ':$1'))) return [];
+    const own = (get.parameters ?? []).map((one) => ({ ...one, ...FLEET_PARAMETERS[path]?.[one.name] }));
     const { parameters: more = [], description: differs } = FLEET_DIFFERENCES[path] ?? {};
-    const parameters = [...(get.parameters ?? []), ...MACHINE_PARAMETERS, ...more];
+    const parameters = [...own, ...MACHINE_PARAMETERS, ...more];
     const description = differs === undefined ? {} : { description: `${get.description ?? ''} ${differs}`.trim() };
     return [[path, { get: { ...get, ...description, parameters, ...wideAnswer(path, get) } }]];
   });
