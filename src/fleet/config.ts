@@ -32,6 +32,8 @@ export interface FleetConfig {
   readonly silentAfter: number;
   /** Whether the database must have a synchronous standby. */
   readonly needsStandby?: boolean;
+  /** The directory that exports are put together in. */
+  readonly scratch?: string;
   readonly logLevel: string;
 }
 
@@ -113,6 +115,7 @@ export function readFleetConfig(env: Environment, directory: string): FleetConfi
     },
     silentAfter: count('FLEET_SILENT_AFTER_SECONDS', 300, 1e9) * 1000,
     needsStandby: choice('FLEET_REQUIRE_STANDBY', '0', ['0', '1']) === '1',
+    scratch: `${state}/exports`,
     logLevel: choice('LOG_LEVEL', 'info', LOG_LEVELS),
   };
   if (faults.length > 0) throw new RecorderError('config', faults.join('\n'), { fields: { faults } });

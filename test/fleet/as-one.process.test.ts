@@ -410,12 +410,4 @@ describe('the fleet as one recorder', () => {
     ends.abort();
     await reading;
   });
-
-  it('says where bundles and forensic exports are made', async () => {
-    for (const path of ['incidents/bundle?id=INC-20260101-000000000000', 'forensic/export']) {
-      const answer = await fleet.send('GET', `/api/v1/${path}`, { token: tokenOf('emmy') });
-      expect(answer.status).to.equal(404);
-      expect(answer.json.error).to.include('the machine').and.to.include('/api/v1/log?machine=NAME');
-    }
-  });
 });

@@ -14,6 +14,7 @@ import { BulkActDialog } from './bulk-act-dialog.tsx';
 import { ActDialog, type ActKind, type LabelAct, whatOf } from './by-label-dialog.tsx';
 import { CommandFate } from './command-fate.tsx';
 import { Cell, Columns, FleetPage } from './fleet-page.tsx';
+import { HeldRows } from './held-rows.tsx';
 
 const commands = new LiveResource<readonly FleetCommand[]>(
   () => '/api/v1/commands',
@@ -68,11 +69,7 @@ export const CommandsView = () => {
           <section class="card rows commands-of-fleet" aria-label="Commands">
             <Columns names={['Command', 'Machine', 'Fate', 'By']} />
             {all.length === 0 && <p class="empty muted">Nobody has asked anything of a machine yet.</p>}
-            <ul>
-              {all.map((one) => (
-                <CommandRow key={one.id} one={one} />
-              ))}
-            </ul>
+            <HeldRows items={all} keyOf={({ id }) => id} row={(one, key) => <CommandRow key={key} one={one} />} />
           </section>
         </>
       )}

@@ -27,6 +27,8 @@ export interface FleetDependencies {
   readonly silentAfter: number;
   /** The files of the web console; without them there is none. */
   readonly console?: Pick<ConsoleFiles, 'get'>;
+  /** The directory that exports are put together in; the system's own for such files where it is not given. */
+  readonly scratch?: string;
   /** The alarms, commands and acts of the fleet; made where they are not given. */
   readonly alarms?: FleetAlarms;
   readonly acts?: LabelActs;

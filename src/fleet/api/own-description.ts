@@ -876,6 +876,33 @@ export const OWN_PATHS: Readonly<Record<string, Readonly<Record<string, object>>
   ...get('/api/v1/acts', 'listActs', 'The acts on many machines', PAGES, listOf(ref('FleetAct'))),
 };
 
+const history = {
+  in: 'query',
+  name: 'log',
+  description:
+    'A history of the machine’s log by its name, or the identity of the log: also one that the machine has left.',
+  schema: text,
+};
+
+/** What reads of the recorder take at a fleet besides machines, and how their answers differ. */
+export const FLEET_DIFFERENCES: Readonly<
+  Record<string, { readonly parameters: readonly object[]; readonly description: string }>
+> = {
+  '/api/v1/incidents/bundle': {
+    parameters: [history],
+    description:
+      'At a fleet all incidents are of one machine and one history of its log. The fleet makes and signs the bundle: ' +
+      '`signed_by` and `machine` in the manifest say so, and whether it has verified the hashes of the log. Its public ' +
+      'key verifies it.',
+  },
+  '/api/v1/forensic/export': {
+    parameters: [history],
+    description:
+      'At a fleet it is of one machine and one history of its log, and `signature` is Ed25519 by the fleet’s key, in ' +
+      'lower-case hex, over `incident-recorder-forensic/1`, a newline and `bundle_hash`. `system_state` says whose.',
+  },
+};
+
 /** The answers to reads that the recorder has too, for requests that name no machine. */
 export const FLEET_WIDE: Readonly<Record<string, Schema>> = {
   '/api/v1/containment': { type: 'object', additionalProperties: ref('FleetInForce') },

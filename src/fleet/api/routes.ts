@@ -14,12 +14,12 @@ import { fleetIncidentRoutes } from './fleet-incidents.ts';
 import { machineListRoutes } from './machines.ts';
 import { machineLogRoutes } from './machine-log.ts';
 import { changesRoutes } from './changes.ts';
+import { exportRoutes } from './exports.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { groupRoutes } from './groups.ts';
 import { identityRoutes } from './identity.ts';
 import { incidentRoutes } from './incidents.ts';
 import { KeptSums } from './kept-sums.ts';
-import { machinesAloneRoutes } from './machines-alone.ts';
 import { postureRoutes } from './posture.ts';
 import { recoveryRoutes } from './recoveries.ts';
 import { releaseByLabelRoutes } from './release-by-label.ts';
@@ -71,10 +71,9 @@ export const readRoutes = (dependencies: FleetDependencies): readonly ApiRoute[]
     ...machineLogRoutes(dependencies),
     ...silenceRoutes(dependencies),
     ...identityRoutes(dependencies),
-    ...machinesAloneRoutes(dependencies),
+    ...exportRoutes(dependencies, admissions),
   ];
-  const alone = new Set(machinesAloneRoutes(dependencies).map(({ path }) => path));
-  const paths = reads.map(({ path }) => path).filter((path) => !alone.has(path));
+  const paths = reads.map(({ path }) => path);
   // The fleet's own first: by-label is no action.
   return [...own, ...reads, ...serviceRoutes(dependencies, streams, paths)];
 };
