@@ -26,13 +26,21 @@ export function readExportKey(path: string): ExportKey {
   if (key.asymmetricKeyType !== 'ed25519') {
     throw refuse(`${path} holds a key of the type ${key.asymmetricKeyType}; ${HOW}`);
   }
-  const publicKey = createPublicKey(key);
-  return {
-    publicKey: String(publicKey.export({ type: 'spki', format: 'pem' })),
-    fingerprint: fingerprintOf(publicKey.export({ type: 'spki', format: 'der' })),
-    sign: (bytes) => sign(null, bytes, key).toString('base64'),
-  };
+  return exportKeyOf({ privateKey: key, publicKey: createPublicKey(key) });
 }
+
+/** What signs bundles with an Ed25519 key: the one in `EXPORT_KEY_PATH`, or a fleet's own. */
+export const exportKeyOf = ({
+  privateKey,
+  publicKey,
+}: {
+  readonly privateKey: KeyObject;
+  readonly publicKey: KeyObject;
+}): ExportKey => ({
+  publicKey: String(publicKey.export({ type: 'spki', format: 'pem' })),
+  fingerprint: fingerprintOf(publicKey.export({ type: 'spki', format: 'der' })),
+  sign: (bytes) => sign(null, bytes, privateKey).toString('base64'),
+});
 
 const HOW = 'make one: (umask 077; openssl genpkey -algorithm ed25519 -out FILE)';
 

@@ -35,6 +35,29 @@ export interface BundledAnchor {
   readonly entry: Included;
 }
 
+/** The fleet that signs a bundle. */
+export interface FleetSigner {
+  readonly fleet: string;
+  /** Its public key: NAME+ID+BASE64, as `fleet pubkey` gives it. */
+  readonly key: string;
+}
+
+/** The machine of a bundle that a fleet has made: the fleet has its log from the machine, line by line. */
+export interface BundledMachine {
+  /** As the fleet and its anchors call it. */
+  readonly name: string;
+  /** The name of the history of its log that the incidents are from. */
+  readonly history: string;
+  /** `left` where the machine has gone on with another history: its log was rewritten, cut or begun again. */
+  readonly standing: 'current' | 'left';
+  /** The history that this one has left, and the first entry that differs there. */
+  readonly diverged: { readonly from: string; readonly at_seq: number } | null;
+  /** Whether the fleet has verified the hash of each entry of the history, or of some the links alone. */
+  readonly hashes: 'verified' | 'unverified';
+  /** From which entry on it has not; null where it has verified all. */
+  readonly unverified_from: number | null;
+}
+
 export interface Manifest {
   readonly format: typeof FORMAT;
   /** RFC 3339. */
@@ -45,6 +68,9 @@ export interface Manifest {
   readonly proofs: readonly Proof[];
   /** SHA-256 of the key that signs (DER), lower-case hex: nobody can sign instead of it. Null where nobody signs. */
   readonly signer: string | null;
+  /** The fleet, in a bundle that a fleet has made and signed; not there in one of a recorder. */
+  readonly signed_by?: FleetSigner;
+  readonly machine?: BundledMachine;
   readonly log: {
     readonly id: string | null;
     readonly algorithm: 'hmac-sha256' | 'sha256';

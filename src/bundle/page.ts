@@ -8,7 +8,7 @@ import type { Signed } from '../domain/caller.ts';
 import type { AnchorOnRecord } from '../domain/entries.ts';
 import { writeExact } from '../json/canonical-form.ts';
 import type { JsonValue } from '../json/exact-json.ts';
-import type { Proof } from './format.ts';
+import type { BundledMachine, FleetSigner, Proof } from './format.ts';
 
 export interface PageEntry {
   readonly seq: number;
@@ -30,6 +30,8 @@ export interface PageIncident {
   readonly missing: number;
 }
 
+type AnchorShown = Pick<AnchorOnRecord, 'anchored_seq' | 'anchor' | 'machine' | 'time' | 'root'>;
+
 export interface PageAbout {
   readonly ids: readonly string[];
   readonly madeAt: string;
@@ -39,7 +41,9 @@ export interface PageAbout {
   readonly algorithm: string;
   readonly proofs: readonly Proof[];
   /** How far somebody else has signed the log. */
-  readonly anchor: AnchorOnRecord | undefined;
+  readonly anchor: AnchorShown | undefined;
+  /** The fleet that makes it, and the machine; undefined where the recorder makes it. */
+  readonly fleet: { readonly signed_by: FleetSigner; readonly machine: BundledMachine } | undefined;
 }
 
 /** Black on white in both themes, since it is to be printed. */
@@ -102,7 +106,7 @@ const PROOF_WORDS: Readonly<Record<Proof, string>> = {
 
 /** The page as far as its first incident. */
 export function pageBegin(about: PageAbout): string {
-  const { ids, madeAt, caller, head, logId, algorithm, proofs, anchor } = about;
+  const { ids, madeAt, caller, head, logId, algorithm, proofs, anchor, fleet } = about;
   const who = [caller.by ?? caller.principal, caller.role].filter((one) => one !== undefined).join(' as ');
   const words =
     proofs.length === 0
@@ -115,12 +119,26 @@ export function pageBegin(about: PageAbout): string {
 <style>${STYLE}</style></head><body><main>
 <h1>${ids.length === 1 ? 'Incident' : `${ids.length} incidents`} on record</h1>
 <p>Made ${escaped(madeAt)}${who === '' ? '' : ` for ${shown(who)}`}. Log ${escaped(logId ?? 'without an identity')} (${escaped(algorithm)}), ${head.seq} entries, head <span class="hash">${escaped(head.entry_hash)}</span>.</p>
-<p>${anchorWords(anchor)}</p>
+${fleet === undefined ? '' : `<p>${fleetWords(fleet)}</p>\n`}<p>${anchorWords(anchor)}</p>
 <p class="small">Proved by: ${words}. This page is one field of the bundle: check the bundle with <code>incident-recorder verify-bundle</code> before you rely on the page.</p>
 `;
 }
 
-function anchorWords(anchor: AnchorOnRecord | undefined): string {
+function fleetWords({ signed_by: signer, machine }: NonNullable<PageAbout['fleet']>): string {
+  const { name, history, standing, diverged, unverified_from: from } = machine;
+  const verified =
+    from === null
+      ? 'It has verified the hash of every entry.'
+      : `From entry ${from} on it has verified the links alone.`;
+  const left = standing === 'left' ? ' The machine has left this history and goes on with another one.' : '';
+  const after =
+    diverged === null
+      ? ''
+      : ` This history differs from history ${shown(diverged.from)}, which the machine had before, from entry ${diverged.at_seq} on.`;
+  return `Made and signed by the fleet ${shown(signer.fleet)}, not by the recorder, from the log of the machine ${shown(name)} as the machine has sent it: history ${shown(history)}. ${verified}${left}${after}`;
+}
+
+function anchorWords(anchor: AnchorShown | undefined): string {
   if (anchor === undefined) return 'Not anchored: nobody else has signed how far the log went.';
   const { anchored_seq: seq, machine, time, root } = anchor;
   const { fleet } = claimedAnchor(anchor.anchor);

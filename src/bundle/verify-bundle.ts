@@ -9,7 +9,7 @@ import { type Anchor, claimedAnchor, readAnchor } from '../anchor.ts';
 import type { ChainHash } from '../audit/chain-hash.ts';
 import { EntryFault, parseGenuine } from '../audit/entry.ts';
 import { RecorderError } from '../errors.ts';
-import type { Verifier } from '../signed-note.ts';
+import { readVerifierKey, type Verifier } from '../signed-note.ts';
 import {
   type Bundle,
   type Field,
@@ -27,9 +27,14 @@ import { leafHash, rootFrom, rootUpTo } from './merkle-tree.ts';
 export interface BundleKeys {
   /** With the audit key. */
   readonly hash?: ChainHash | undefined;
+  /** With earlier audit keys of the same log: a bundle that a fleet makes has lines from before a rotation, too. */
+  readonly others?: readonly ChainHash[] | undefined;
   /** The public key that must have signed, PEM; else the one in the bundle is used. */
   readonly publicKey?: string | undefined;
-  /** The keys of the fleet that must have signed the anchor; without any, its signature is not checked. */
+  /**
+   * The keys of the fleet that must have signed the anchor, and a bundle that a fleet has made. Without any, the anchor of a
+   * recorder's bundle is not checked, and a fleet's bundle by the key in it.
+   */
   readonly fleet?: readonly Verifier[] | undefined;
 }
 
@@ -44,12 +49,15 @@ export interface AnchorVerdict {
   readonly covers: 'log' | 'entry';
 }
 
+/** A fleet's bundle is proved by its signature; the audit key of the machine proves the lines in it. */
+export type ProvedBy = 'audit key' | 'signature' | 'audit key (lines)';
+
 export interface BundleVerdict {
   readonly valid: boolean;
   /** What is wrong, at most `MOST_FAULTS`. */
   readonly faults: readonly string[];
   /** What the bundle was checked by. */
-  readonly proved_by: readonly ('audit key' | 'signature')[];
+  readonly proved_by: readonly ProvedBy[];
   /** SHA-256 of the public key (DER), lower-case hex, when it is signed. */
   readonly signer?: string;
   readonly manifest?: Manifest;
@@ -84,6 +92,17 @@ const manifestSchema = z.strictObject({
   version: z.string(),
   proofs: z.array(z.enum(PROOFS)),
   signer: z.nullable(hex),
+  signed_by: z.exactOptional(z.strictObject({ fleet: z.string(), key: z.string() })),
+  machine: z.exactOptional(
+    z.strictObject({
+      name: z.string(),
+      history: z.string(),
+      standing: z.enum(['current', 'left']),
+      diverged: z.nullable(z.strictObject({ from: z.string(), at_seq: count })),
+      hashes: z.enum(['verified', 'unverified']),
+      unverified_from: z.nullable(count),
+    }),
+  ),
   log: z.strictObject({
     id: z.nullable(z.string()),
     algorithm: z.enum(['hmac-sha256', 'sha256']),
@@ -145,13 +164,21 @@ class Verifying {
   readonly #manifest: Manifest;
   readonly #keys: BundleKeys;
   readonly #faults: string[] = [];
-  readonly #provedBy: ('audit key' | 'signature')[] = [];
+  readonly #provedBy: ProvedBy[] = [];
+  /** With each key that may have written a line; none: their hashes are not checked. */
+  readonly #hashes: readonly ChainHash[];
+  /** The key of the fleet that has made the bundle; undefined where a recorder has, or where it is none. */
+  readonly #fleet: Verifier | undefined;
+  #lines = 0;
   #signer: string | undefined;
 
   constructor(bundle: Bundle, keys: BundleKeys) {
     this.#bundle = bundle;
     this.#keys = keys;
     this.#manifest = readExactly('its manifest', bundle.manifest, manifestSchema) as Manifest;
+    const { hash, others = [] } = keys;
+    this.#hashes = hash === undefined ? others : [hash, ...others];
+    this.#fleet = this.#readFleet();
   }
 
   verdict(): BundleVerdict {
@@ -160,6 +187,8 @@ class Verifying {
     this.#checkSignature();
     for (const incident of this.#manifest.incidents) this.#checkIncident(incident);
     const anchor = this.#checkAnchor();
+    if (this.#isOfFleet && this.#hashes.length > 0 && this.#lines > 0 && this.#faults.length === 0)
+      this.#provedBy.push('audit key (lines)');
     if (this.#provedBy.length === 0 && this.#faults.length === 0) this.#fault(this.#unproved());
     const { fields } = this.#bundle;
     return {
@@ -172,6 +201,30 @@ class Verifying {
       fields: Object.keys(fields).length,
       left_out: Object.keys(this.#manifest.fields).filter((name) => !Object.hasOwn(fields, name)),
     };
+  }
+
+  get #isOfFleet(): boolean {
+    return this.#manifest.signed_by !== undefined || this.#manifest.machine !== undefined;
+  }
+
+  /** The key of the fleet that says that it has made the bundle. */
+  #readFleet(): Verifier | undefined {
+    const { signed_by: signer, machine, proofs } = this.#manifest;
+    if (!this.#isOfFleet) return undefined;
+    if (signer === undefined || machine === undefined || proofs.join() !== 'signature') {
+      this.#fault('its manifest does not say which fleet signs, and of which machine it is');
+      return undefined;
+    }
+    if ((machine.hashes === 'verified') !== (machine.unverified_from === null))
+      this.#fault('its manifest contradicts itself about the hashes of the log');
+    try {
+      const verifier = readVerifierKey(signer.key);
+      if (verifier.name === signer.fleet) return verifier;
+    } catch (error) {
+      if (!(error instanceof RecorderError)) throw error;
+    }
+    this.#fault('its manifest has no key of the fleet that signs');
+    return undefined;
   }
 
   #fault(message: string): void {
@@ -193,19 +246,19 @@ class Verifying {
   }
 
   #checkAuditKey(): void {
-    const { hash } = this.#keys;
     const { manifest, manifest_hash: said } = this.#bundle;
     const { algorithm } = this.#manifest.log;
-    if (algorithm === 'sha256') {
+    if (algorithm === 'sha256' || this.#isOfFleet) {
       const computed = createHash('sha256').update(hashedManifest(manifest)).digest('hex');
       if (computed !== said) this.#fault('the manifest was changed, or its hash');
-      if (hash?.keyed === true) this.#fault('an audit key is given, and the log of the bundle has none');
+      if (algorithm === 'sha256' && this.#hashes.some(({ keyed }) => keyed))
+        this.#fault('an audit key is given, and the log of the bundle has none');
       return;
     }
     if (!this.#manifest.proofs.includes('audit-key'))
       this.#fault('the manifest does not name the audit key as its proof');
-    if (hash === undefined) return;
-    if (hash.digest(hashedManifest(manifest)) !== said) {
+    if (this.#hashes.length === 0) return;
+    if (this.#hashes.every((hash) => hash.digest(hashedManifest(manifest)) !== said)) {
       this.#fault('the manifest was changed, or its hash, or the bundle was made with another audit key');
     } else this.#provedBy.push('audit key');
   }
@@ -236,11 +289,20 @@ class Verifying {
     const isExact = bytes.toString('base64') === signature && pemOf(key) === embedded;
     this.#signer = fingerprintOf(derOf(key));
     if (this.#signer !== this.#manifest.signer) this.#fault('it is signed with another key than its manifest names');
-    else if (!derOf(key).equals(derOf(expected)))
+    else if (!derOf(key).equals(derOf(expected)) || !this.#isKeyOfFleet(key))
       this.#fault('it is signed with another key than the one that is given');
     else if (!isExact || !verify(null, Buffer.from(signedText(this.#bundle)), expected, bytes))
       this.#fault('the signature does not hold');
     else this.#provedBy.push('signature');
+  }
+
+  /** Whether a bundle of a fleet is signed by that fleet, and it is one of those that are given. */
+  #isKeyOfFleet(key: KeyObject): boolean {
+    if (!this.#isOfFleet) return true;
+    const verifier = this.#fleet;
+    const { fleet: given = [] } = this.#keys;
+    if (verifier === undefined || !derOf(verifier.publicKey).equals(derOf(key))) return false;
+    return given.length === 0 || given.some(({ name, id }) => name === verifier.name && id === verifier.id);
   }
 
   #checkIncident({ id, version, entries, missing }: Manifest['incidents'][number]): void {
@@ -274,9 +336,11 @@ class Verifying {
   /** The anchor, when nothing is wrong with it. */
   #checkAnchor(): AnchorVerdict | undefined {
     const { anchor: bundled, id, tree } = this.#manifest.log;
-    const { fleet: keys = [] } = this.#keys;
+    const { fleet: given = [] } = this.#keys;
+    const keys = given.length === 0 && this.#fleet !== undefined ? [this.#fleet] : given;
     if (bundled === null) {
-      if (keys.length > 0) this.#fault('it has no anchor');
+      // A fleet that makes a bundle signs how far the log goes with it.
+      if (keys.length > 0 && !this.#isOfFleet) this.#fault('it has no anchor');
       return undefined;
     }
     const { note, entry } = bundled;
@@ -296,6 +360,8 @@ class Verifying {
     const root = rootFrom(leaf, at, tree.size, path);
     if (anchor.log !== id || entry.seq !== seq || entry.entry_hash !== anchor.hash) {
       this.#fault('its anchor is not of this log');
+    } else if (this.#isOfFleet && (fleet !== this.#fleet?.name || machine !== this.#manifest.machine?.name)) {
+      this.#fault(`its anchor is one of ${machine} by ${fleet}`);
     } else if (root === undefined || Buffer.from(root).toString('hex') !== tree.root) {
       this.#fault(`entry ${seq}, which is anchored, is not in its place in the log`);
     } else if (covers === 'log' && Buffer.from(rootUpTo(leaf, at, tree.size, path)).toString('hex') !== anchor.root) {
@@ -307,10 +373,10 @@ class Verifying {
   }
 
   #checkLine(id: string, seq: number, hash: string, line: string): void {
-    const { hash: chain } = this.#keys;
     let entry: unknown;
     try {
-      entry = chain === undefined ? JSON.parse(line) : parseGenuine(line, chain);
+      entry = this.#hashes.length === 0 ? JSON.parse(line) : genuine(line, this.#hashes);
+      this.#lines += 1;
     } catch (error) {
       const why = error instanceof EntryFault ? error.message : 'no JSON';
       this.#fault(`the line of entry ${seq} does not verify: ${why}`);
@@ -321,6 +387,16 @@ class Verifying {
     const { seq: said, incident } = membersOf(data);
     if (own !== hash || said !== seq || incident !== id)
       this.#fault(`the line of entry ${seq} is not that entry of ${id}`);
+  }
+}
+
+/** A line that was written with one of the keys. @throws EntryFault */
+function genuine(line: string, [hash, ...others]: readonly ChainHash[]): unknown {
+  try {
+    return parseGenuine(line, hash!);
+  } catch (error) {
+    if (!(error instanceof EntryFault) || others.length === 0) throw error;
+    return genuine(line, others);
   }
 }
 

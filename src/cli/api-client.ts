@@ -132,6 +132,12 @@ export class ApiClient {
     throw new Refused(403, { error: 'reading needs the service token' });
   }
 
+  /** The name of the fleet that answers; undefined for a recorder. @throws Refused, NotReachable */
+  async fleetName(): Promise<string | undefined> {
+    const { text } = accepted(await this.#connection.send({ path: '/health', timeout: MINUTE }), 503);
+    return (JSON.parse(text) as { readonly fleet?: string }).fleet;
+  }
+
   /** Yields the pages of a list, each as an array. @throws Refused, NotReachable */
   pages<Item>(path: string): AsyncGenerator<readonly Item[]> {
     return this.documents<readonly Item[]>(path);

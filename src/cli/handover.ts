@@ -7,7 +7,7 @@ import { SEVERITIES } from '../../machines/vocabulary.ts';
 import { ApiClient, type ApiOptions, withApiClient, withQuery } from './api-client.ts';
 import { UsageError } from './exit.ts';
 import { timeOf } from './filter-options.ts';
-import { keepPlace, placeKept } from './handover-place.ts';
+import { fileFor, keepPlace, placeKept } from './handover-place.ts';
 import { ageOf } from './terminal/age.ts';
 import { SEVERITY_STYLES, STATE_STYLES, styled } from './terminal/colour.ts';
 import { writeJson, writeLines, writeNotice } from './terminal/output.ts';
@@ -16,7 +16,21 @@ import { printable } from './terminal/printable.ts';
 const DESCRIPTION =
   'Shows what has changed since a time or an entry: new and further reports, changes of state, notes, early releases, what \
 failed or is overdue, and what concerns the recorder itself. --last goes on where the last handover with --last has \
-ended, and keeps the new place in $XDG_STATE_HOME/incident-recorder.';
+ended, and keeps the new place in $XDG_STATE_HOME/incident-recorder. At a fleet it is about all machines, or those that are \
+named, and what the fleet has taken since counts.';
+
+/** What an answer says: numbers of entries, or at a fleet places in its logs, and the machine of each. */
+type Place = number | string;
+type OfMachine<Said> = Said & { readonly machine?: string };
+type Page = Omit<ChangesPage, 'after' | 'through' | 'next' | 'changes' | 'others'> & {
+  readonly after: Place;
+  readonly through: Place;
+  readonly next?: Place;
+  readonly changes: readonly OfMachine<ChangedIncident>[];
+  readonly others: readonly OfMachine<ChangeEvent>[];
+};
+
+const isPlace = (text: string): boolean => /^(?:\d{1,15}(?:\.[\w-]{12}:\d{1,15})*|p[\w-]+)$/.test(text);
 
 /** The status for entries that are not in the log any more. */
 const GONE = 410;
@@ -32,21 +46,26 @@ export const define = (command: Command): Command =>
     command
       .description(DESCRIPTION)
       .option('--since <time>', 'RFC 3339, a day like 2026-11-22, or 8h for that long ago')
-      .option('--after <seq>', 'what is behind the entry with this sequence number')
+      .option(
+        '--after <seq>',
+        'what is behind the entry with this sequence number; at a fleet, behind a place in its logs',
+      )
       .option('--last', 'what is behind the last handover; the first time, of the last day'),
   ).action(async ({ since, after, last, ...options }: Options) => {
     if ([since, after, last].filter((given) => given !== undefined).length > 1) {
       throw new UsageError('give one of --since, --after and --last');
     }
-    if (after !== undefined && !/^\d{1,15}$/.test(after)) throw new UsageError('--after takes a whole number');
-    const kept = last === true ? placeKept() : after;
+    if (after !== undefined && !isPlace(after))
+      throw new UsageError('--after takes a whole number, or a place of a fleet');
     const api = new ApiClient(options);
+    const file = last === true ? fileFor(await api.fleetName(), api.scope) : '';
+    const kept = last === true ? placeKept(file) : after;
     const changes = await read(api, kept, timeOf(since ?? '1d')).catch((error: unknown) => {
       if (last !== true) throw error;
       return read(api, String(beginningIn(error)), '');
     });
     await (options.json ? writeJson(changes) : writeLines(linesOf(changes, Date.now())));
-    if (last === true) keepPlace(changes.through);
+    if (last === true) keepPlace(file, changes.through);
   });
 
 /**
@@ -60,17 +79,20 @@ function beginningIn(error: unknown): number {
 }
 
 /** All pages in one. */
-async function read(api: ApiClient, after: string | undefined, since: string): Promise<ChangesPage> {
+async function read(api: ApiClient, after: string | undefined, since: string): Promise<Page> {
   const begin = after === undefined ? { since } : { after };
-  let page = await api.read<ChangesPage>(withQuery('/api/v1/incidents/changes', begin));
+  let page = await api.read<Page>(withQuery('/api/v1/incidents/changes', begin));
   const { after: begun, archived_through } = page;
-  const changes = new Map<string, ChangedIncident>();
-  const others: ChangeEvent[] = [];
+  const changes = new Map<string, Page['changes'][number]>();
+  const others: Page['others'][number][] = [];
   for (;;) {
-    for (const one of page.changes) changes.set(one.id, together(changes.get(one.id), one));
+    for (const one of page.changes) {
+      const key = `${one.machine} ${one.id}`;
+      changes.set(key, together(changes.get(key), one));
+    }
     others.push(...page.others);
     if (page.next === undefined) break;
-    page = await api.read<ChangesPage>(withQuery('/api/v1/incidents/changes', { after: String(page.next) }));
+    page = await api.read<Page>(withQuery('/api/v1/incidents/changes', { after: String(page.next) }));
   }
   const { through, complete } = page;
   const archived = archived_through === undefined ? {} : { archived_through };
@@ -78,9 +100,9 @@ async function read(api: ApiClient, after: string | undefined, since: string): P
 }
 
 /** What two pages say of an incident. */
-function together(before: ChangedIncident | undefined, one: ChangedIncident): ChangedIncident {
+function together(before: Page['changes'][number] | undefined, one: Page['changes'][number]): Page['changes'][number] {
   if (before === undefined) return one;
-  const now = Object.fromEntries(Object.entries(one).filter(([name]) => name !== 'was')) as ChangedIncident;
+  const now = Object.fromEntries(Object.entries(one).filter(([name]) => name !== 'was')) as typeof one;
   return {
     ...now,
     ...(before.was === undefined ? {} : { was: before.was }),
@@ -88,29 +110,43 @@ function together(before: ChangedIncident | undefined, one: ChangedIncident): Ch
   };
 }
 
-function linesOf({ after, through, changes, others, archived_through }: ChangesPage, now: number): readonly string[] {
-  const range = through === after ? `nothing is behind entry ${after}` : `entries ${after + 1} to ${through}`;
+function linesOf(page: Page, now: number): readonly string[] {
+  const { changes, others, archived_through } = page;
   const counted = `${changes.length} ${changes.length === 1 ? 'incident has' : 'incidents have'} changed`;
   const sorted = changes.toSorted((one, other) => rankOf(one) - rankOf(other) || one.seq - other.seq);
   return [
-    `${counted}: ${range}`,
+    `${counted}${rangeOf(page)}`,
     ...(archived_through === undefined ? [] : [`the entries up to ${archived_through} are archived`]),
     ...sorted.flatMap((one) => ['', headOf(one), ...one.events.map((event) => eventLine(event, now))]),
     ...(others.length === 0
       ? []
-      : ['', styled('bold', 'The recorder'), ...others.map((event) => eventLine(event, now))]),
+      : [
+          '',
+          styled('bold', typeof page.through === 'string' ? 'The recorders' : 'The recorder'),
+          ...others.map((event) => eventLine(event, now)),
+        ]),
   ];
+}
+
+/** From where to where it goes: entries, or at a fleet until when. */
+function rangeOf({ after, through, changes }: Page): string {
+  if (typeof after === 'number' && typeof through === 'number')
+    return through === after ? `: nothing is behind entry ${after}` : `: entries ${after + 1} to ${through}`;
+  const machines = new Set(changes.map(({ machine }) => machine)).size;
+  const on = machines === 0 ? '' : ` on ${machines} ${machines === 1 ? 'machine' : 'machines'}`;
+  return `${on}, until ${new Date(Number.parseInt(String(through), 10)).toISOString()}`;
 }
 
 /** Unresolved incidents first, the most severe before the others. */
 const rankOf = ({ severity = 'low', state }: ChangedIncident): number =>
   SEVERITIES.indexOf(severity) + (state === 'resolved' ? SEVERITIES.length : 0);
 
-function headOf(incident: ChangedIncident): string {
+function headOf(incident: OfMachine<ChangedIncident>): string {
   const { id, severity, state, was, source, description, containment_status, recovery_missing, assignee } = incident;
   const moved = was === undefined ? 'new, ' : was === state ? '' : `${was} → `;
   return [
     printable(id),
+    ...(incident.machine === undefined ? [] : [printable(incident.machine)]),
     ...(severity === undefined ? [] : [styled(SEVERITY_STYLES[severity], severity)]),
     ...(state === undefined ? [] : [`${moved}${styled(STATE_STYLES[state], state)}`]),
     ...(containment_status === 'overdue' || containment_status === 'degraded' ? [containment_status] : []),
@@ -140,10 +176,11 @@ const DETAILS: readonly string[] = [
 ];
 
 /** An event of any version: what is not known of it is shown by its name. */
-function eventLine(event: ChangeEvent, now: number): string {
+function eventLine(event: OfMachine<ChangeEvent>, now: number): string {
   const who = callerWords(event);
   return [
     `  ${ageOf(event.at, now).padStart(4)} ago`,
+    ...(event.machine === undefined ? [] : [printable(event.machine)]),
     printable(event.event.replaceAll('.', ' ').replaceAll('_', ' ')),
     ...(event.count === undefined ? [] : [`${event.count} times`]),
     ...DETAILS.flatMap((name) =>

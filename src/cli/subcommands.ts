@@ -82,6 +82,11 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
     load: () => import('./forensic-export.ts'),
   },
   {
+    name: 'verify-forensic',
+    summary: 'check what forensic-export has saved, offline',
+    load: () => import('./verify-forensic.ts'),
+  },
+  {
     name: 'acknowledge-damage',
     summary: 'acknowledge what was found wrong with the audit log',
     load: () => import('./acknowledge-damage.ts'),

@@ -52,8 +52,7 @@ const ACTS: Acts = {
   keys: show(keysAreShown),
   palette: show(paletteIsOpen),
   silences: show(silencesAreShown),
-  // At the fleet nobody has left off at an entry: it has many logs.
-  changes: isFleet ? undefined : show(changesAreShown),
+  changes: show(changesAreShown),
   notices: () => void switchDesktop(),
   theme: changeTheme,
 };

@@ -17,8 +17,8 @@ interface ActRow {
   readonly group: 'Move' | 'Do' | 'Go' | 'Incident';
   /** Whether the palette offers it. */
   readonly inPalette?: true;
-  /** The service that has it, where the other has not. */
-  readonly only?: 'fleet' | 'recorder';
+  /** The service that has it, where a recorder has not. */
+  readonly only?: 'fleet';
 }
 
 export const ACT_TABLE = {
@@ -52,7 +52,7 @@ export const ACT_TABLE = {
   statecharts: { keys: ['g s'], does: 'statecharts', group: 'Go', inPalette: true },
   audit: { keys: ['g a'], does: 'audit', group: 'Go', inPalette: true },
   silences: { keys: [], does: 'silences', group: 'Go', inPalette: true },
-  changes: { keys: [], does: 'what changed since you left', group: 'Go', inPalette: true, only: 'recorder' },
+  changes: { keys: [], does: 'what changed since you left', group: 'Go', inPalette: true },
   notices: { keys: [], does: 'desktop notice and sound for critical', group: 'Go', inPalette: true },
   theme: { keys: [], does: 'change the theme', group: 'Go', inPalette: true },
   keys: { keys: ['?'], does: 'show these keys', group: 'Go' },
@@ -67,7 +67,7 @@ export type ActName = keyof typeof ACT_TABLE;
 export const rowOfAct = (name: ActName): ActRow => ACT_TABLE[name];
 /** What the service has. */
 export const ACT_NAMES = (Object.keys(ACT_TABLE) as readonly ActName[]).filter(
-  (name) => rowOfAct(name).only !== (isFleet ? 'recorder' : 'fleet'),
+  (name) => isFleet || rowOfAct(name).only !== 'fleet',
 );
 
 /** How to do what can be done now. */

@@ -1,15 +1,15 @@
 /**
- * Where the person left off: the last entry of the log that they have seen, kept by the browser. It is written while the
+ * Where the person left off: the last entry of the log that they have seen, or a place in the logs of a fleet, kept by the browser. It is written while the
  * page is shown; when the page was away for a while, what was written last is where they left.
  */
 import { signal } from '@preact/signals';
 import { MINUTE, SECOND } from '../clock.ts';
-import { head, heard } from './live-entries.ts';
+import { heard, placeNow } from './live-entries.ts';
 import { serviceTime } from './service-time.ts';
 
-/** An entry, and when it was the last one: RFC 3339. */
+/** What changes are read after, and when that was the end: RFC 3339. */
 export interface Mark {
-  readonly seq: number;
+  readonly place: string;
   readonly at: string;
 }
 
@@ -21,8 +21,10 @@ const LEAST_ABSENCE = 5 * MINUTE;
 
 const stored = (name: string): Mark | undefined => {
   try {
-    const { seq, at } = JSON.parse(localStorage.getItem(name) ?? '{}') as Partial<Mark>;
-    return typeof seq === 'number' && !Number.isNaN(Date.parse(at ?? '')) ? { seq, at: at! } : undefined;
+    // Earlier versions kept the number of an entry as `seq`.
+    const kept = JSON.parse(localStorage.getItem(name) ?? '{}') as Partial<Mark> & { readonly seq?: number };
+    const { at = '', seq, place = seq === undefined ? undefined : String(seq) } = kept;
+    return typeof place === 'string' && !Number.isNaN(Date.parse(at)) ? { place, at } : undefined;
   } catch {
     return undefined;
   }
@@ -31,7 +33,7 @@ const stored = (name: string): Mark | undefined => {
 /** Where the person left off; undefined at a first visit, and once all is marked as seen. */
 export const leftAt = signal<Mark | undefined>(undefined);
 
-const present = (): Mark => ({ seq: head.peek(), at: new Date(serviceTime()).toISOString() });
+const present = (): Mark => ({ place: placeNow(), at: new Date(serviceTime()).toISOString() });
 
 /** The page is left: what comes from now on is new. */
 const leave = (): void => {

@@ -84,6 +84,9 @@ export const listen = (listener: Listener): (() => void) => {
   return () => listeners.delete(listener);
 };
 
+/** Behind what was received last: the number of an entry, and at a fleet a place in its logs. */
+export const placeNow = (): string => (isFleet ? (place ?? '') : String(head.peek()));
+
 /** Opens the stream, for the life of the page. */
 export const followLog = (): void => {
   let closing: ReturnType<typeof setTimeout> | undefined;

@@ -33,7 +33,9 @@ export async function anchorIfDue(
   // Without the beginning of a log there is no root over all of it.
   if (!row.active || row.first_seq > 1 || range.size !== seq || seq === 0) return undefined;
   const isRecorded =
-    recorded_at !== null && now - recorded_at.getTime() < DUE_AFTER && seq - (recorded_seq ?? 0) < DUE_AFTER_ENTRIES;
+    recorded_at !== null &&
+    Math.abs(now - recorded_at.getTime()) < DUE_AFTER &&
+    seq - (recorded_seq ?? 0) < DUE_AFTER_ENTRIES;
   const isGiven =
     anchored_at !== null &&
     Math.abs(now - anchored_at.getTime()) < AGAIN_AFTER &&

@@ -32,6 +32,8 @@ export interface FleetConfig {
   readonly silentAfter: number;
   /** Whether the database must have a synchronous standby. */
   readonly needsStandby?: boolean;
+  /** The directory that exports are put together in. */
+  readonly scratch?: string;
   readonly logLevel: string;
 }
 
@@ -88,6 +90,9 @@ export function readFleetConfig(env: Environment, directory: string): FleetConfi
   if (!isKeyName(name) || name.includes('/')) faults.push('FLEET_NAME must be a word without spaces, + and /');
   const url = given('FLEET_DATABASE_URL');
   if (url !== undefined && !/^postgres(?:ql)?:\/\//.test(url)) faults.push('FLEET_DATABASE_URL must be postgres://…');
+  // Its text is not shown: it may hold a password.
+  else if (url !== undefined && !URL.canParse(url.replace('@/', '@localhost/')))
+    faults.push('FLEET_DATABASE_URL is no URL: in a password write #, /, ?, @ and others as %23, %2F, %3F, %40');
   const state = `${directory}/var/fleet`;
   const config: FleetConfig = {
     database:
@@ -110,6 +115,7 @@ export function readFleetConfig(env: Environment, directory: string): FleetConfi
     },
     silentAfter: count('FLEET_SILENT_AFTER_SECONDS', 300, 1e9) * 1000,
     needsStandby: choice('FLEET_REQUIRE_STANDBY', '0', ['0', '1']) === '1',
+    scratch: `${state}/exports`,
     logLevel: choice('LOG_LEVEL', 'info', LOG_LEVELS),
   };
   if (faults.length > 0) throw new RecorderError('config', faults.join('\n'), { fields: { faults } });

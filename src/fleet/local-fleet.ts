@@ -13,8 +13,10 @@ import { createInterface } from 'node:readline';
 import pino from 'pino';
 import { systemClock } from '../clock.ts';
 import { verifierKeyOf } from '../signed-note.ts';
-import { readFleetConfig } from './config.ts';
+import { type FleetConfig, readFleetConfig } from './config.ts';
+import { openDatabase } from './database.ts';
 import { type Fleet, startFleet } from './fleet.ts';
+import { layoutOf, migrate } from './migrations.ts';
 
 const MACHINES = [
   { name: 'berlin-1', labels: { site: 'berlin', stage: 'production' } },
@@ -43,6 +45,7 @@ const ROOT = process.cwd();
 const STATE = join(ROOT, 'var', 'fleet');
 const DIST = join(ROOT, 'dist');
 const OWNER_ONLY = 0o600;
+const WHO = 'npm run fleet';
 /** How long a recorder may take to start, in milliseconds. */
 const START_WITHIN = 60_000;
 
@@ -54,6 +57,7 @@ async function main(): Promise<void> {
   const env = { FLEET_READ_ACCESS: 'open', FLEET_TOKEN_PATH: tokenPath, LOG_LEVEL: 'warn', ...process.env };
   const config = readFleetConfig(env, ROOT);
   const log = pino({ level: config.logLevel, base: null });
+  await prepare(config);
   const fleet = await startFleet(config, systemClock, log, { trustedBelow: STATE });
   const origin = `http://${fleet.address.host}:${fleet.address.port}`;
   const stopped = new Promise<void>((resolve) =>
@@ -71,6 +75,24 @@ async function main(): Promise<void> {
   }
 }
 
+/** Makes the tables in a server's database that is still empty: `FLEET_DATABASE_URL` is all that it takes. */
+async function prepare({ database }: FleetConfig): Promise<void> {
+  if ('folder' in database) return;
+  const db = await openDatabase(database);
+  try {
+    if ((await layoutOf(db)) === 0) await migrate(db);
+  } finally {
+    await db.destroy();
+  }
+}
+
+/** Whether this database has the machine: the files on this machine may be of a fleet with another database. */
+async function isEnrolled({ db }: Fleet, machine: string, tokenPath: string): Promise<boolean> {
+  if (!existsSync(tokenPath)) return false;
+  const row = await db.selectFrom('machines').select('token_sha256').where('machine', '=', machine).executeTakeFirst();
+  return row?.token_sha256 === sha256(readFileSync(tokenPath, 'utf8').trim());
+}
+
 /** Starts a recorder and its shipper; enrols the machine first, where that was not done. */
 async function startMachine(fleet: Fleet, origin: string, { name, labels }: (typeof MACHINES)[number]): Promise<void> {
   const home = join(STATE, 'machines', name);
@@ -79,9 +101,10 @@ async function startMachine(fleet: Fleet, origin: string, { name, labels }: (typ
   const audit = secretFile(join(state, 'audit-hmac-key'));
   const token = secretFile(join(state, 'service-token'));
   const isNew = !existsSync(join(shipper, 'fleet-token'));
-  if (isNew) {
+  if (!(await isEnrolled(fleet, name, join(shipper, 'fleet-token')))) {
     const secret = join(home, 'secret');
-    writeFileSync(secret, await fleet.enrolment.invite(name, labels, 'npm run fleet'), { mode: OWNER_ONLY });
+    await fleet.enrolment.revoke(name, WHO).catch(() => {});
+    writeFileSync(secret, await fleet.enrolment.invite(name, labels, WHO), { mode: OWNER_ONLY });
     const of = ['--machine', name, '--secret-file', secret, '--with-audit-key', audit, '--directory', shipper];
     await enrol(['ship', '--enrol', '--fleet', origin, ...of, '--json']);
   }
@@ -119,8 +142,10 @@ fleet: { machine: ${name}, roles: [operator, recovery] }
 principals:
   incident-shipper:
     roles: [reader, anchor]
-    token_sha256: ${createHash('sha256').update(readFileSync(recorderToken, 'utf8').trim()).digest('hex')}
+    token_sha256: ${sha256(readFileSync(recorderToken, 'utf8').trim())}
 `;
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 function start(args: readonly string[], cwd: string, env: Readonly<Record<string, string>>): ChildProcess {
   const child = spawn(process.execPath, args, {

@@ -1,11 +1,33 @@
 /** Reads the bodies that machines send: bounded as they come, and as they unpack. */
 import type { IncomingMessage } from 'node:http';
 import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
+import { brotliDecompress, constants, gunzip, inflate, zstdDecompress } from 'node:zlib';
 import { RecorderError } from '../errors.ts';
 import { digestOf } from '../signed-request.ts';
 
-const unpack = promisify(gunzip);
+/** Unpacks at most `most` bytes. @throws an error with the code `ERR_BUFFER_TOO_LARGE` for more */
+type Unpack = (body: Buffer, most: number) => Promise<Buffer>;
+
+const [gunzipped, inflated, unbrotlied, unzstd] = [
+  promisify(gunzip),
+  promisify(inflate),
+  promisify(brotliDecompress),
+  promisify(zstdDecompress),
+];
+
+const GZIP: Unpack = (body, maxOutputLength) => gunzipped(body, { maxOutputLength });
+/** A sender may ask for a window of gigabytes: no more than 8 MiB, which RFC 9659 allows. */
+const WINDOW = { [constants.ZSTD_d_windowLogMax]: 23 };
+
+/** By `Content-Encoding`, which has no case (RFC 9110, section 8.4.1). */
+const ENCODINGS: ReadonlyMap<string, Unpack> = new Map<string, Unpack>([
+  ['gzip', GZIP],
+  ['x-gzip', GZIP],
+  ['deflate', (body, maxOutputLength) => inflated(body, { maxOutputLength })],
+  ['br', (body, maxOutputLength) => unbrotlied(body, { maxOutputLength })],
+  ['zstd', (body, maxOutputLength) => unzstd(body, { maxOutputLength, params: WINDOW })],
+  ['identity', (body) => Promise.resolve(body)],
+]);
 
 /**
  * Reads a body.
@@ -14,9 +36,10 @@ const unpack = promisify(gunzip);
  * @throws RecorderError `forbidden` for a body of another digest, `too_large`, `unsupported_media_type` for another encoding, `invalid_request` for a broken one
  */
 export async function readBody(request: IncomingMessage, most: number, digest?: string): Promise<Buffer> {
-  const encoding = request.headers['content-encoding'] ?? 'identity';
-  if (encoding !== 'gzip' && encoding !== 'identity')
-    throw new RecorderError('unsupported_media_type', 'Content-Encoding must be gzip or identity');
+  const encoding = (request.headers['content-encoding'] ?? 'identity').trim().toLowerCase();
+  const unpack = ENCODINGS.get(encoding);
+  if (unpack === undefined)
+    throw new RecorderError('unsupported_media_type', 'Content-Encoding must be gzip, zstd, br, deflate or identity');
   if (Number(request.headers['content-length'] ?? 0) > most) throw tooLarge(most);
   const chunks: Buffer[] = [];
   let length = 0;
@@ -29,12 +52,12 @@ export async function readBody(request: IncomingMessage, most: number, digest?: 
   const body = Buffer.concat(chunks, length);
   if (digest !== undefined && digestOf(body) !== digest)
     throw new RecorderError('forbidden', 'forbidden: this is not the body that the machine has signed');
-  if (encoding === 'identity' || body.length === 0) return body;
+  if (body.length === 0) return body;
   try {
-    return await unpack(body, { maxOutputLength: most });
+    return await unpack(body, most);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(most);
-    throw new RecorderError('invalid_request', 'the body is not gzip');
+    throw new RecorderError('invalid_request', `the body is not ${encoding}`);
   }
 }
 

@@ -23,6 +23,8 @@ export interface MachineRouteDependencies {
   readonly ingest: Ingest;
   readonly enrolment: Enrolment;
   readonly quotas: Quotas;
+  /** After how many milliseconds without a word a machine is silent. */
+  readonly silentAfter: number;
 }
 
 /** In bytes. A policy has at most some hundred KiB. */
@@ -46,7 +48,7 @@ const SIGNED_WITHIN = 5 * MINUTE;
 const PEER = 'the token, or the certificate, is not one of this machine';
 
 export function machineRoutes(dependencies: MachineRouteDependencies): readonly ApiRoute[] {
-  const { db, clock, ingest, enrolment, quotas } = dependencies;
+  const { db, clock, ingest, enrolment, quotas, silentAfter } = dependencies;
   const now = (): number => clock.monotonic();
   const wrongSecrets = new FailureLimit({ ...WRONG_SECRETS, now });
   const wrongEnrolments = new FailureLimit({ ...WRONG_ENROLMENTS, now });
@@ -150,8 +152,15 @@ export function machineRoutes(dependencies: MachineRouteDependencies): readonly 
   };
 
   const commands = async (ctx: Context, machine: string): Promise<void> => {
-    const wait = Math.min(LONGEST_WAIT, requireCount('wait', ctx.query.wait ?? '0', 0));
-    const until = clock.monotonic() + wait * SECOND;
+    const asked = Math.min(LONGEST_WAIT, requireCount('wait', ctx.query.wait ?? '0', 0)) * SECOND;
+    // Whoever asks lives; whoever waits may be gone without a word. So a machine asks again before it would count as silent.
+    const until = clock.monotonic() + Math.min(asked, silentAfter / 2);
+    await sql`
+      UPDATE machines SET heard_at = clock_timestamp()
+      WHERE machine = ${machine}
+        AND (heard_at IS NULL OR heard_at < clock_timestamp() - ${silentAfter / 4}::float8 * interval '1 millisecond')`.execute(
+      db,
+    );
     for (;;) {
       const isGone = ctx.res.closed;
       // What is fetched for nobody would count as fetched.

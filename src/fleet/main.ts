@@ -11,7 +11,7 @@ import { ProcessOutput } from '../process-output.ts';
 import { verifierKeyOf } from '../signed-note.ts';
 import { VERSION } from '../version.ts';
 import { type FleetConfig, readFleetConfig } from './config.ts';
-import { openDatabase } from './database.ts';
+import { isUnreachable, openDatabase } from './database.ts';
 import { type FleetCore, openCore, startFleet } from './fleet.ts';
 import { citusStatements, migrate } from './migrations.ts';
 import { openSigner } from './signer-file.ts';
@@ -181,14 +181,23 @@ async function serve(config: FleetConfig): Promise<void> {
   await fleet.stop();
 }
 
-main().then(
-  () => process.exit(),
-  (error: unknown) => {
-    const isUsage = error instanceof UsageError;
-    const isKnown = error instanceof RecorderError;
-    const text = isKnown || isUsage ? error.message : String((error as Error)?.stack ?? error);
-    process.stderr.write(`incident-fleet: ${text}\n${isUsage ? `\n${USAGE}` : ''}`);
-    const isConfig = isKnown && (error.code === 'config' || error.code === 'invalid_access');
-    process.exit(isUsage ? EX_USAGE : isConfig ? EX_CONFIG : 1);
-  },
-);
+/** Why the database can't be used, in one line; undefined for another error. */
+function unreachable(error: unknown): string | undefined {
+  const { code, message } = (error ?? {}) as NodeJS.ErrnoException;
+  if (isUnreachable(error)) return `the database is not reachable: ${message}`;
+  // SQLSTATE: there is no such role or database, or this one may not do that.
+  return /^(?:28|3D|42501)/.test(String(code)) ? `the database refuses: ${message}` : undefined;
+}
+
+function fail(error: unknown): never {
+  const isUsage = error instanceof UsageError;
+  const isKnown = error instanceof RecorderError;
+  const text = isKnown || isUsage ? error.message : (unreachable(error) ?? String((error as Error)?.stack ?? error));
+  process.stderr.write(`incident-fleet: ${text}\n${isUsage ? `\n${USAGE}` : ''}`);
+  const isConfig = isKnown && (error.code === 'config' || error.code === 'invalid_access');
+  process.exit(isUsage ? EX_USAGE : isConfig ? EX_CONFIG : 1);
+}
+
+// Among them that PGlite has ended unasked.
+process.once('uncaughtException', fail);
+main().then(() => process.exit(), fail);

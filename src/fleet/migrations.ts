@@ -13,12 +13,8 @@ interface Migration {
   readonly statements: readonly string[];
 }
 
-/** The indexes of whole orders hold what lists filter by: thousands of incidents are looked at in a few hundred pages. */
-const COVERING = [
-  ['creation', 'created_at'],
-  ['update', 'updated_at'],
-  ['rank', 'rank, created_at'],
-] as const;
+/** What lists filter by and show: indexes of whole orders hold it, so that thousands are looked at in a few hundred pages. */
+const LISTED = `log, number, state, source, assignee, containment, attention, snoozed_until, resolution, bytes`;
 
 /** Machines, their logs, and what is made of these. */
 const OF_MACHINES: readonly string[] = [
@@ -123,27 +119,28 @@ const OF_MACHINES: readonly string[] = [
     bytes integer NOT NULL,
     PRIMARY KEY (machine, log, id)
   )`,
-  // The orders of lists; see api/incident-list.ts.
-  ...COVERING.map(
-    ([name, order]) => `CREATE INDEX IF NOT EXISTS incidents_in_order_of_${name} ON incidents (${order}, machine, id)
-      INCLUDE (log, number, class, ${name === 'rank' ? '' : 'rank, '}state, source, assignee, containment, attention,
-        ${name === 'update' ? 'created_at' : 'updated_at'}, snoozed_until, resolution, bytes${name === 'creation' ? ', drill, waited, confirmed_at, acknowledged_at, resolved_at' : ''})
-        WHERE current`,
-  ),
+  // The orders of lists; see api/incident-list.ts. An update of an incident writes each of these indexes again, so there are
+  // few: an order of creation is what the four ranks are, merged.
+  `CREATE INDEX IF NOT EXISTS incidents_in_order_of_rank ON incidents (rank, created_at, machine, id)
+    INCLUDE (${LISTED}, class, updated_at, drill, waited, confirmed_at, acknowledged_at, resolved_at) WHERE current`,
+  `CREATE INDEX IF NOT EXISTS incidents_in_order_of_update ON incidents (updated_at, machine, id)
+    INCLUDE (${LISTED}, class, rank, created_at) WHERE current`,
   // It holds as much, so that the planner does not rather go through all of a severity for a class that has none.
   `CREATE INDEX IF NOT EXISTS incidents_by_class ON incidents (class, rank, created_at, machine, id)
-    INCLUDE (log, number, state, source, assignee, containment, attention, updated_at, snoozed_until, resolution, bytes)
-    WHERE current`,
+    INCLUDE (${LISTED}, updated_at) WHERE current`,
   `CREATE INDEX IF NOT EXISTS incidents_unresolved ON incidents (state, rank, created_at, machine, id)
     WHERE current AND state <> 'resolved'`,
   'CREATE INDEX IF NOT EXISTS incidents_recovering ON incidents (created_at, machine, id) WHERE current AND recovery = 1',
-  'CREATE INDEX IF NOT EXISTS incidents_by_kind ON incidents (state, rank, class, created_at, machine, id) WHERE current',
+  `CREATE INDEX IF NOT EXISTS incidents_by_kind ON incidents (state, rank, class, created_at, machine, id)
+    WHERE current AND state <> 'resolved'`,
   'CREATE INDEX IF NOT EXISTS incidents_by_source ON incidents (source, created_at, machine, id) WHERE current',
-  'CREATE INDEX IF NOT EXISTS incidents_by_id ON incidents (id)',
   `CREATE INDEX IF NOT EXISTS incidents_needing_attention ON incidents (rank, created_at, machine, id)
     WHERE current AND attention`,
   `CREATE INDEX IF NOT EXISTS incidents_by_assignee ON incidents (assignee, created_at, machine, id)
     WHERE current AND assignee IS NOT NULL`,
+  // What statistics count as not contained.
+  `CREATE INDEX IF NOT EXISTS incidents_waiting ON incidents (machine, log, created_at)
+    WHERE current AND waited`,
   `CREATE INDEX IF NOT EXISTS incidents_by_containment ON incidents (containment, created_at, machine, id)
     WHERE current AND containment > 1`,
   `CREATE TABLE IF NOT EXISTS documents (
@@ -154,16 +151,20 @@ const OF_MACHINES: readonly string[] = [
     document text NOT NULL,
     PRIMARY KEY (machine, log, id)
   )`,
-  // Written where words have changed, and not with each change of an incident. Lexemes begin with a letter instead of
-  // having a weight, of which the index knows nothing: it would ask the rows themselves.
-  `CREATE TABLE IF NOT EXISTS words (
-    machine text COLLATE "C" NOT NULL,
-    log text COLLATE "C" NOT NULL,
-    id text COLLATE "C" NOT NULL,
-    search tsvector NOT NULL,
-    PRIMARY KEY (machine, log, id)
-  )`,
-  'CREATE INDEX IF NOT EXISTS words_by_search ON words USING gin (search)',
+  // Words of the report are never written again: an index of words holds each of them once. Lexemes begin with a letter
+  // instead of having a weight, of which the index knows nothing: it would ask the rows themselves.
+  ...['words', 'later_words'].flatMap((table) => [
+    `CREATE TABLE IF NOT EXISTS ${table} (
+      machine text COLLATE "C" NOT NULL,
+      log text COLLATE "C" NOT NULL,
+      id text COLLATE "C" NOT NULL,
+      search tsvector NOT NULL,
+      PRIMARY KEY (machine, log, id)
+    )`,
+    `CREATE INDEX IF NOT EXISTS ${table}_by_search ON ${table} USING gin (search)`,
+  ]),
+  // Of all tables with identifiers of incidents, this is the one whose rows stay as they are.
+  'CREATE INDEX IF NOT EXISTS words_by_id ON words (id)',
   `CREATE TABLE IF NOT EXISTS deliveries (
     machine text COLLATE "C" NOT NULL,
     log text COLLATE "C" NOT NULL,
@@ -205,14 +206,6 @@ const OF_MACHINES: readonly string[] = [
     PRIMARY KEY (machine, log, hour, class, what, step)
   )`,
   'CREATE INDEX IF NOT EXISTS hours_by_hour ON hours (hour) INCLUDE (machine, log, what, step, count)',
-  `CREATE TABLE IF NOT EXISTS waiting (
-    machine text COLLATE "C" NOT NULL,
-    log text COLLATE "C" NOT NULL,
-    length bigint NOT NULL,
-    beginning bigint NOT NULL,
-    count bigint NOT NULL,
-    PRIMARY KEY (machine, log, length, beginning)
-  )`,
   `CREATE TABLE IF NOT EXISTS stats (
     machine text COLLATE "C" NOT NULL,
     log text COLLATE "C" NOT NULL,
@@ -280,7 +273,8 @@ const OF_MACHINES: readonly string[] = [
     PRIMARY KEY (machine, id)
   )`,
   'CREATE INDEX IF NOT EXISTS commands_by_issue ON commands (issued_at, machine, id)',
-  'CREATE INDEX IF NOT EXISTS commands_of_act ON commands (act, machine) WHERE act IS NOT NULL',
+  `CREATE INDEX IF NOT EXISTS commands_of_act ON commands (act, machine) INCLUDE (state, expires_at)
+    WHERE act IS NOT NULL`,
   `CREATE TABLE IF NOT EXISTS acts (
     machine text COLLATE "C" NOT NULL,
     id text COLLATE "C" NOT NULL,
@@ -288,6 +282,7 @@ const OF_MACHINES: readonly string[] = [
     who text NOT NULL,
     what text COLLATE "C" NOT NULL,
     detail jsonb NOT NULL,
+    selection jsonb,
     PRIMARY KEY (machine, id)
   )`,
 ];
@@ -298,17 +293,25 @@ const CAMPAIGNS: readonly string[] = [
     machine text COLLATE "C" NOT NULL,
     log text COLLATE "C" NOT NULL,
     through bigint NOT NULL,
+    counted bigint NOT NULL,
     PRIMARY KEY (machine, log)
   )`,
+  // With what was counted of each incident: see `campaigns.ts`.
   `CREATE TABLE IF NOT EXISTS campaign_members (
     machine text COLLATE "C" NOT NULL,
     log text COLLATE "C" NOT NULL,
     incident text COLLATE "C" NOT NULL,
     signature text COLLATE "C" NOT NULL,
     at timestamptz(3) NOT NULL,
+    stored_at timestamptz(3) NOT NULL,
+    unresolved boolean NOT NULL,
+    rank smallint,
     PRIMARY KEY (machine, log, incident)
   )`,
-  'CREATE INDEX IF NOT EXISTS campaign_members_by_signature ON campaign_members (signature, at)',
+  `CREATE INDEX IF NOT EXISTS campaign_members_by_signature ON campaign_members (signature, at, machine, incident)
+    INCLUDE (log)`,
+  `CREATE INDEX IF NOT EXISTS campaign_members_counted ON campaign_members (machine, signature, at)
+    INCLUDE (stored_at, unresolved, rank)`,
   `CREATE TABLE IF NOT EXISTS campaigns (
     machine text COLLATE "C" NOT NULL,
     campaign text COLLATE "C" NOT NULL,
@@ -319,29 +322,46 @@ const CAMPAIGNS: readonly string[] = [
     first_at timestamptz(3) NOT NULL,
     last_at timestamptz(3) NOT NULL,
     raised_at timestamptz(3) NOT NULL,
-    grown bigint NOT NULL DEFAULT 0,
+    machines integer NOT NULL DEFAULT 0,
+    incidents bigint NOT NULL DEFAULT 0,
+    unresolved bigint NOT NULL DEFAULT 0,
+    rank smallint,
     PRIMARY KEY (machine, campaign)
   )`,
   'CREATE INDEX IF NOT EXISTS campaigns_by_signature ON campaigns (signature)',
   'CREATE INDEX IF NOT EXISTS campaigns_by_end ON campaigns (last_at, campaign)',
+  `CREATE TABLE IF NOT EXISTS campaign_counts (
+    machine text COLLATE "C" NOT NULL,
+    campaign text COLLATE "C" NOT NULL,
+    incidents bigint NOT NULL,
+    unresolved bigint NOT NULL,
+    rank smallint,
+    first_at timestamptz(3) NOT NULL,
+    last_at timestamptz(3) NOT NULL,
+    joined bigint NOT NULL,
+    grown bigint NOT NULL,
+    PRIMARY KEY (machine, campaign)
+  )`,
+  'CREATE INDEX IF NOT EXISTS campaign_counts_by_growth ON campaign_counts (campaign, grown)',
   'CREATE INDEX IF NOT EXISTS fleet_incidents_open ON fleet_incidents (kind, machine) WHERE closed_at IS NULL',
 ];
 
 /** One of 1,024 parts of the incidents, of equal size; a machine may count as high as it likes. */
 export const SAMPLE_PART = '(((number % 4194304) * 2654435761 >> 16) & 1023)';
 export const SAMPLE_PARTS = 1024;
+/** Those that samples are made of: they are of a quarter of the incidents at most. */
+export const IN_SAMPLES = `${SAMPLE_PART} < 256`;
 
 /** Sums over all machines, and the marks of those that are to be made again. */
 const SUMS_OVER_MACHINES: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS marks (
     machine text COLLATE "C" NOT NULL,
     log text COLLATE "C" NOT NULL,
-    what text COLLATE "C" NOT NULL,
-    hour bigint NOT NULL,
     batch bigint NOT NULL,
-    PRIMARY KEY (machine, log, what, hour, batch)
+    activity bigint[] NOT NULL,
+    created bigint[] NOT NULL,
+    PRIMARY KEY (machine, log, batch)
   )`,
-  'CREATE INDEX IF NOT EXISTS marks_by_hour ON marks (what, hour)',
   `CREATE TABLE IF NOT EXISTS hour_sums (
     machine text COLLATE "C" NOT NULL,
     hour bigint NOT NULL,
@@ -379,7 +399,7 @@ const SUMS_OVER_MACHINES: readonly string[] = [
     WHERE current AND drill = 0`,
   // The same by parts, of which samples are made.
   `CREATE INDEX IF NOT EXISTS incidents_sampled ON incidents (${SAMPLE_PART}, created_at)
-    INCLUDE (machine, confirmed_at, acknowledged_at, resolved_at) WHERE current AND drill = 0`,
+    INCLUDE (machine, confirmed_at, acknowledged_at, resolved_at) WHERE current AND drill = 0 AND ${IN_SAMPLES}`,
 ];
 
 /** Add the next layout at the end; never change one that a release had. */
@@ -392,7 +412,7 @@ const MIGRATIONS: readonly Migration[] = [
  * are neither compressed nor kept apart: to compress a row costs more than all the rest of storing it.
  */
 const TUNING: readonly string[] = [
-  ...['entries', 'incidents', 'documents', 'words'].map(
+  ...['entries', 'incidents', 'documents', 'words', 'later_words'].map(
     (table) => `ALTER TABLE ${table} SET (toast_tuple_target = 8160)`,
   ),
   // To compile a query takes longer than any query of the fleet.
@@ -431,10 +451,10 @@ export async function layoutOf(db: Kysely<FleetTables>): Promise<number> {
 export async function migrate(db: Kysely<FleetTables>): Promise<{ readonly from: number; readonly to: number }> {
   const from = await layoutOf(db);
   refuseNewer(from);
-  await sql.raw(META).execute(db);
+  await run(db, META);
   for (const { layout, statements } of MIGRATIONS) {
     if (layout <= from) continue;
-    for (const statement of statements) await sql.raw(statement).execute(db);
+    for (const statement of statements) await run(db, statement);
     for (const statement of TUNING)
       await sql
         .raw(statement)
@@ -447,6 +467,22 @@ export async function migrate(db: Kysely<FleetTables>): Promise<{ readonly from:
       .execute();
   }
   return { from, to: LAYOUT };
+}
+
+/** Another one has made the same at the same time (`IF NOT EXISTS` does not look for that), or was faster otherwise. */
+const LOST_RACES: ReadonlySet<unknown> = new Set(['23505', '42P07', '42710', '40001', '40P01']);
+const ATTEMPTS = 10;
+
+/** Runs a statement that may be run again. Two may migrate at the same time. */
+async function run(db: Kysely<FleetTables>, statement: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await sql.raw(statement).execute(db);
+      return;
+    } catch (error) {
+      if (!LOST_RACES.has((error as NodeJS.ErrnoException).code) || attempt >= ATTEMPTS) throw error;
+    }
+  }
 }
 
 /** @throws RecorderError `config` unless the database has the layout of this program */

@@ -114,7 +114,7 @@ interface EntriesTable {
   incident: string | null;
   /** Without its newline. */
   line: string;
-  /** When it was stored, by the clock of the database: where streams go on. */
+  /** When it was stored, by the clock of the database, never earlier than the entry before it: where streams go on. */
   readonly stored_at: Generated<Date>;
 }
 
@@ -171,12 +171,12 @@ interface DocumentsTable {
   document: string;
 }
 
-/** What incidents are found by. */
+/** What incidents are found by: in `words` what their reports say, and in `later_words` what was added, where there is any. */
 interface WordsTable {
   readonly machine: string;
   readonly log: string;
   readonly id: string;
-  /** Its words and marks: `lexeme.ts` and `search/`. */
+  /** Words and marks: `lexeme.ts` and `search/`. */
   search: string;
 }
 
@@ -229,16 +229,6 @@ interface HoursTable {
   readonly what: string;
   /** For those two: how long it had taken, as a step of the scale in `domain/activity.ts`; else 0. */
   readonly step: number;
-  count: number;
-}
-
-/** How many incidents that are not contained yet were reported in stretches of time: see `query/activity-counts.ts`. */
-interface WaitingTable {
-  readonly machine: string;
-  readonly log: string;
-  /** In milliseconds; the beginning since the epoch. */
-  readonly length: number;
-  readonly beginning: number;
   count: number;
 }
 
@@ -329,24 +319,30 @@ interface ActsTable {
   who: string;
   what: string;
   detail: JSONColumnType<object>;
+  /** What of it is long, and not in lists: the incidents of a command on many. */
+  selection: JSONColumnType<object> | null;
 }
 
-/** How far the entries of a log were looked through for campaigns. */
+/** How far the entries of a log were looked through for campaigns, and how far what they have become was counted. */
 interface CampaignProgressTable {
   readonly machine: string;
   readonly log: string;
   through: number;
+  counted: number;
 }
 
-/** The incidents that may be part of a campaign. */
+/** The incidents that may be part of a campaign, as they were when they were counted. */
 interface CampaignMembersTable {
   readonly machine: string;
   readonly log: string;
   readonly incident: string;
   /** SHA-256 over the rule, the class and the values: the same for incidents that belong together. */
   signature: string;
-  /** When it was reported. */
+  /** When it was reported, and when the fleet stored that. */
   at: Time;
+  stored_at: Time;
+  unresolved: boolean;
+  rank: number | null;
 }
 
 /** `machine` is empty: a campaign belongs to none. Its members are those with its signature from its first to its last time. */
@@ -362,20 +358,36 @@ interface CampaignsTable {
   first_at: Time;
   last_at: Time;
   raised_at: Time;
-  /** A number that is another one whenever it has grown. */
-  grown: Generated<number>;
+  /** How many machines and incidents it has, how many of these are not resolved, and the worst rank. */
+  machines: Generated<number>;
+  incidents: Generated<number>;
+  unresolved: Generated<number>;
+  rank: number | null;
 }
 
-/** Hours whose sums are not what they were: see `read-models/marks.ts`. */
+/** What a campaign has on one machine. */
+interface CampaignCountsTable {
+  readonly machine: string;
+  readonly campaign: string;
+  incidents: number;
+  unresolved: number;
+  rank: number | null;
+  first_at: Time;
+  last_at: Time;
+  /** How many incidents the campaign had on all machines when this one joined it, and when it last grew on this one. */
+  joined: number;
+  grown: number;
+}
+
+/** What a batch has marked: hours whose sums are not what they were. See `read-models/marks.ts`. */
 interface MarksTable {
   readonly machine: string;
   readonly log: string;
-  /** `activity`: those in `hour_sums`; `created`: those in `created_sums`. */
-  readonly what: string;
-  /** Hours since the epoch. */
-  readonly hour: number;
   /** A number at random. */
   readonly batch: number;
+  /** Hours since the epoch: those in `hour_sums`, and those in `created_sums`. */
+  readonly activity: number[];
+  readonly created: number[];
 }
 
 /** `hours` of all machines, by any class; `machine` is empty. */
@@ -422,10 +434,10 @@ export interface FleetTables {
   readonly incidents: IncidentsTable;
   readonly documents: DocumentsTable;
   readonly words: WordsTable;
+  readonly later_words: WordsTable;
   readonly deliveries: DeliveriesTable;
   readonly posture: PostureTable;
   readonly hours: HoursTable;
-  readonly waiting: WaitingTable;
   readonly stats: StatsTable;
   readonly silences: SilencesTable;
   readonly guards: GuardsTable;
@@ -436,6 +448,7 @@ export interface FleetTables {
   readonly campaign_progress: CampaignProgressTable;
   readonly campaign_members: CampaignMembersTable;
   readonly campaigns: CampaignsTable;
+  readonly campaign_counts: CampaignCountsTable;
   readonly marks: MarksTable;
   readonly hour_sums: HourSumsTable;
   readonly created_sums: CreatedSumsTable;
@@ -452,10 +465,10 @@ export const TABLES = [
   'incidents',
   'documents',
   'words',
+  'later_words',
   'deliveries',
   'posture',
   'hours',
-  'waiting',
   'stats',
   'silences',
   'guards',
@@ -466,6 +479,7 @@ export const TABLES = [
   'campaign_progress',
   'campaign_members',
   'campaigns',
+  'campaign_counts',
   'marks',
   'hour_sums',
   'created_sums',

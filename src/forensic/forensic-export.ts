@@ -28,16 +28,16 @@ import { inSlices } from './in-slices.ts';
 import { PayloadFile } from './payload-file.ts';
 
 /** How many lines of the log an export holds. */
-const LINES = 1000;
+export const LINES = 1000;
 /** The largest file that the verifier takes, in bytes. */
 const LARGEST = 64 * 1024 * 1024;
 /** What an export has besides both copies of its payload, in bytes, and what a payload has besides its lists. */
 const FRAME = 1024;
-const REST = 64 * 1024;
+export const REST_OF_PAYLOAD = 64 * 1024;
 /** With base64, which is four thirds as long, a payload takes seven thirds of its length. */
-const LARGEST_PAYLOAD = Math.floor(((LARGEST - FRAME) * 3) / 7);
+export const LARGEST_PAYLOAD = Math.floor(((LARGEST - FRAME) * 3) / 7);
 /** How much of the payload the audit entries may take, while incidents are left out. */
-const LINES_SHARE = 0.75;
+export const LINES_SHARE = 0.75;
 /** How many bytes of lines are verified again. More would take longer than the appliance's script waits. */
 const VERIFIED = 4 * 1024 * 1024;
 /** How many exports may be under way: each takes room on the disk and time. */
@@ -131,7 +131,7 @@ export class ForensicExports {
     const { incidents, position } = projections.snapshot();
     using snapshot = incidents;
     const [said, count, digest] = [state(), total(), policyDigest()];
-    const most = LARGEST_PAYLOAD - REST;
+    const most = LARGEST_PAYLOAD - REST_OF_PAYLOAD;
     await using lines = await LastLines.find(log, { through: position, most: LINES, bytes: most * LINES_SHARE });
 
     await payload.write(`{"exported_at":${JSON.stringify(exportedAt)},"incidents":[`);

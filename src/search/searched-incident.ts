@@ -34,7 +34,7 @@ export function wordsOf(incident: Incident): readonly [words: string, people: st
 }
 
 /** The same, without what its evidence adds. */
-export function ownWordsOf(incident: Incident): {
+function ownWordsOf(incident: Incident): {
   readonly words: string;
   readonly people: string;
   readonly marks: string;
@@ -50,6 +50,30 @@ export function ownWordsOf(incident: Incident): {
     marks += touched.marks;
   }
   return { words, people, marks };
+}
+
+/** What stays the same while an incident is on record, without what its evidence adds: its words, and those of people. */
+export const reportedWordsOf = ({
+  id,
+  source,
+  description,
+  reported_by: reporter,
+}: Incident): { readonly words: string; readonly people: string } => ({
+  words: indexedWords(`${id} ${source} ${description}`),
+  people: reporter === undefined ? '' : indexedWords(reporter),
+});
+
+/** What has been added since, without what the evidence of its latest report adds. Its marks are those that no column has. */
+export function laterWordsOf(incident: Incident): {
+  readonly words: string;
+  readonly people: string;
+  readonly marks: string;
+} {
+  const { latest_report: latest, resolution } = incident;
+  const words = latest === undefined ? '' : indexedWords(latest.description);
+  const people = isTouched(incident) ? peopleOf(incident) : { words: '', marks: '' };
+  const marks = resolution === undefined ? people.marks : `${people.marks} ${resolutionMark(resolution)}`;
+  return { words, people: people.words, marks };
 }
 
 const NO_EVIDENCE: EvidenceWords = { words: '', marks: '', isCut: false };

@@ -151,4 +151,33 @@ describe('the console of the fleet, as that of one recorder', function () {
     await tab.getByText('Silenced on 2 machines').waitFor();
     for (const { recorder } of [one, two]) expect((await recorder.get('/api/v1/silences')).json).to.have.length(1);
   });
+
+  it('says what has changed on all machines since one left', async () => {
+    const tab = await show('#/incidents?group=off');
+    await tab.getByText('once more on berlin-1').first().waitFor();
+    const { through } = (await fleet.read('/api/v1/incidents/changes?since=2020-01-01T00:00:00Z')) as {
+      through: string;
+    };
+    await tab.evaluate(`localStorage.setItem('incident-recorder.left',
+      JSON.stringify({ place: '${through}', at: new Date(Date.now() - 600000).toISOString() }))`);
+    for (const { name, recorder } of [one, two]) {
+      const report = { class: 'tool_call_burst', source: 'delta', description: `meanwhile on ${name}` };
+      await fleet.holds(name, (await recorder.report(report)).json.id);
+    }
+    await tab.reload();
+    await tab.keyboard.press('Control+k');
+    await tab.keyboard.type('what changed');
+    await tab.keyboard.press('Enter');
+    const list = tab.getByRole('dialog', { name: /^What changed since you left/ });
+    await list.getByText('incident.reported').first().waitFor();
+    expect(await list.getByText('incident.reported').count()).to.equal(2);
+    for (const name of ['berlin-1', 'berlin-2']) await list.getByText(`on ${name}`).first().waitFor();
+    expect(await violations(tab)).to.deep.equal([]);
+    await picture(tab, 'changes');
+    await list.getByRole('button', { name: 'Mark as seen' }).click();
+    const kept = JSON.parse(String(await tab.evaluate(`localStorage.getItem('incident-recorder.seen')`))) as object;
+    expect(kept)
+      .to.have.property('place')
+      .that.matches(/^\d{13}/);
+  });
 });

@@ -40,7 +40,7 @@ describe('the command line at a fleet', () => {
       '--token-file',
       join(fleet.directory, 'token'),
     ];
-    const { status, stdout, stderr } = await run([...args, ...at]);
+    const { status, stdout, stderr } = await run([...args, ...at], { env: { XDG_STATE_HOME: fleet.directory } });
     expect(status, stderr).to.equal(0);
     return stdout;
   };
@@ -72,6 +72,31 @@ describe('the command line at a fleet', () => {
     const own = await fleet.machines[0]!.recorder.get(`/api/v1/incidents/get?id=${ids[0]}`);
     expect(own.json).to.include({ state: 'acknowledged', acknowledged_by: 'fleet:root' });
     expect(await ask('fleet', 'commands')).to.match(/oven-1 +acknowledge +INC-\S+ +done/);
+  });
+
+  it('says what has changed on all machines, and goes on where it ended', async () => {
+    const first = await ask('handover', '--last');
+    expect(first).to.match(/^2 incidents have changed on 2 machines, until \d{4}-/);
+    expect(first)
+      .to.match(new RegExp(`^${ids[0]}  oven-1  `, 'm'))
+      .and.to.include('The recorders');
+    expect(await ask('handover', '--last')).to.match(/^0 incidents have changed, until \d{4}-/);
+    const noted = { id: ids[1], machine: 'oven-2', note: 'seen' };
+    await fleet.post('/api/v1/incidents/note', noted, { headers: { prefer: 'wait=20' } });
+    await fleet.until(
+      () => fleet.read(`/api/v1/incidents/get?machine=oven-2&id=${ids[1]}`),
+      ({ notes }) => notes?.length === 1,
+    );
+    const { through, changes } = JSON.parse(await ask('handover', '--last', '--json'));
+    expect(changes).to.have.lengthOf(1);
+    expect(changes[0]).to.deep.include({ machine: 'oven-2', id: ids[1] });
+    expect(await ask('handover', '--after', String(through))).to.match(/^0 incidents have changed/);
+    expect(await ask('handover', '--since', '1h', '--label', 'site=berlin')).to.match(
+      /^1 incident has changed on 1 machine,/,
+    );
+    expect(await ask('handover', '--after', '0', '--machine', 'oven-1')).to.match(
+      /^1 incident has changed: entries 1 to/,
+    );
   });
 
   it('shows machines, what is in force everywhere, and campaigns', async () => {
@@ -147,6 +172,44 @@ describe('the command line at a fleet', () => {
     );
     expect(released).to.match(/oven-1 +done/);
     expect((await recorder.get('/api/v1/containment')).json.freeze_agent.engaged).to.equal(false);
+  });
+
+  it('silences by label, and ends what it has added', async () => {
+    const add = ['silence', 'add', 'source=gamma', '-c', 'a rehearsal', '--confirm', '1'];
+    const added = await ask(...add, '--label', 'site=berlin');
+    expect(added).to.match(/^MACHINE +POSSIBLE +WHY$/m);
+    expect(added).to.match(/^oven-1 +done +SIL-\S+/m);
+    await ask('silence', 'add', 'source=delta', '-c', 'another one', '--machine', 'oven-1');
+    const both = await ask(
+      'silence',
+      'add',
+      'source=gamma',
+      '-c',
+      'two',
+      '--confirm',
+      '2',
+      '--machine',
+      'oven-1',
+      'oven-2',
+    );
+    expect(both).to.match(/^oven-2 +done +SIL-\S+/m);
+    const running = async (count: number): Promise<void> => {
+      const silences = await fleet.until(
+        () => fleet.read('/api/v1/silences'),
+        (all: { state: string }[]) => all.filter(({ state }) => state === 'active').length === count,
+      );
+      expect(silences).to.have.length(4);
+    };
+    await running(4);
+    const ended = await ask('silence', 'remove', 'source=delta', '--label', 'site=berlin', '--confirm', '1');
+    expect(ended).to.match(/^oven-1 +done +SIL-\S+/m);
+    await running(3);
+    const acts = await fleet.read('/api/v1/silences/by-label/acts');
+    const { act } = acts.findLast(({ kind }: { kind: string }) => kind === 'add');
+    await ask('silence', 'remove', act, '--confirm', '1');
+    await running(2);
+    await ask('silence', 'remove', '--label', 'site=berlin', '--confirm', '1');
+    await running(1);
   });
 
   it('shows recoveries, and the raw lines of a machine', async () => {

@@ -88,6 +88,32 @@ describe('a hostile machine', () => {
     }
   });
 
+  it('has no number taken that no program can write again, wherever it is', async () => {
+    const log = new MachineLog('h');
+    log.report();
+    const [first, line] = log.lines as [string, string];
+    const huge = [
+      '1e400',
+      '-1E+0400',
+      `9${'0'.repeat(400)}`,
+      '1.5e309',
+      `1${'0'.repeat(10)}e301`,
+      `1${'0'.repeat(220)}e99`,
+    ];
+    for (const number of huge) {
+      for (const evidence of [`{"a":${number}}`, `{"a":[[ ${number}]]}`, `{"a":[1, {"b": ${number}}]}`]) {
+        const forged = line.replace('{"process":"bash"}', evidence);
+        expect(forged).not.to.equal(line);
+        const error = await fleet.take('hostile', [first, forged]).catch((caught: unknown) => caught);
+        expect(error, evidence).to.deep.include({ code: 'conflict' });
+        expect((error as { fields: object }).fields).to.deep.include({ code: 'broken_chain' });
+      }
+    }
+    // What only looks like one is.
+    const fine = line.replace('{"process":"bash"}', '{"a":[1e300,"1e400", 1e-400]}');
+    await fleet.take('hostile', [first, fine]);
+  });
+
   it('breaks neither its own batches nor any read, with values that no recorder writes', async () => {
     const good = await reportedOn('good-1');
     const log = new MachineLog('h');

@@ -1,7 +1,7 @@
 /** The routes for machines, over HTTP: who is let in, and what is too much. */
 import { createHash, generateKeyPairSync } from 'node:crypto';
 import { request } from 'node:http';
-import { gzipSync } from 'node:zlib';
+import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { expect } from 'chai';
 import { verifierKeyOf } from '../../src/signed-note.ts';
 import { digestOf, SIGNATURE_HEADER, signRequest } from '../../src/signed-request.ts';
@@ -205,8 +205,30 @@ describe('the routes for machines', () => {
     expect((await ask('PUT', path, { body: Buffer.alloc(5 * 1024 * 1024, 'x'), token })).status).to.equal(413);
     expect((await ask('PUT', path, { body: Buffer.from('\n'.repeat(1001)), token })).status).to.equal(413);
     expect((await ask('PUT', path, { body: Buffer.from('no gzip'), headers, token })).status).to.equal(400);
-    const other = { 'content-encoding': 'br' };
+    const other = { 'content-encoding': 'compress' };
     expect((await ask('PUT', path, { body: Buffer.from('x'), headers: other, token })).status).to.equal(415);
+  });
+
+  it('unpacks what is usual, and no bomb in any of it', async () => {
+    const pack = {
+      gzip: gzipSync,
+      'X-GZIP': gzipSync,
+      deflate: deflateSync,
+      br: brotliCompressSync,
+      Zstd: zstdCompressSync,
+      identity: (body: Buffer) => body,
+    };
+    for (const [encoding, packed] of Object.entries(pack)) {
+      const name = `u-${encoding}`;
+      const token = await enrolled(name);
+      const log = new MachineLog(name).fill(4);
+      const path = entries(name, log);
+      const headers = { 'content-encoding': encoding };
+      const send = async (body: Buffer): Promise<number> => (await ask('PUT', path, { body, headers, token })).status;
+      expect(await send(packed(log.body(1))), encoding).to.equal(200);
+      expect(await send(packed(Buffer.alloc(64 * 1024 * 1024))), encoding).to.equal(413);
+      if (encoding !== 'identity') expect(await send(Buffer.from('something else')), encoding).to.equal(400);
+    }
   });
 
   it('slows down a machine that floods, and no other', async () => {

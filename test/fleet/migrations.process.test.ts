@@ -22,6 +22,19 @@ onEachEngine('migrations', (engine) => {
     }
   });
 
+  it('may be run by several at the same time', async function () {
+    if (engine.postgres === undefined) this.skip();
+    const place = { url: engine.postgres.database() };
+    const all = await Promise.all(Array.from({ length: 4 }, () => openDatabase(place)));
+    try {
+      const done = await Promise.all(all.map((db) => migrate(db)));
+      expect(done.map(({ to }) => to)).to.deep.equal([LAYOUT, LAYOUT, LAYOUT, LAYOUT]);
+      await requireLayout(all[0]!);
+    } finally {
+      await Promise.all(all.map((db) => db.destroy()));
+    }
+  });
+
   it('are refused by an older program', async () => {
     const db = await open();
     try {

@@ -151,6 +151,17 @@ describe('watching the fleet', () => {
     expect(fleet.said.filter(({ message }) => message === 'A MACHINE IS SILENT')).to.have.length(1);
   });
 
+  it('calls no machine silent that has nothing to say and asks for commands', async () => {
+    await start({ FLEET_SILENT_AFTER_SECONDS: '3' });
+    await fleet.add('oven-1');
+    await fleet.until(machines, ([one]) => one !== undefined && isHeard(one));
+    // The grace of the process is over, and the status comes once a minute.
+    await new Promise((resolve) => setTimeout(resolve, 10_000));
+    await fleet.fleet.look();
+    expect(await fleet.read('/api/v1/fleet/incidents')).to.deep.equal([]);
+    expect(await machines('?silent=true')).to.deep.equal([]);
+  });
+
   it('shows a clock that is wrong', async () => {
     await start();
     await fleet.add('oven-1');

@@ -10,6 +10,8 @@ import { chainHash } from '../../src/audit/chain-hash.ts';
 import { readKey } from '../../src/audit/key.ts';
 import { HARDENED_NODE } from '../../src/build/hardened-node.ts';
 import type { Incident } from '../../src/domain/incident.ts';
+import { readForensicKey } from '../../src/forensic/forensic-key.ts';
+import { verifyForensic } from '../../src/forensic/verify-forensic.ts';
 import { generateLog } from '../bench/generate-log.ts';
 import { run } from '../cli/support/command-line.ts';
 import { needsPrograms } from '../cli/support/needs-programs.ts';
@@ -69,7 +71,11 @@ describe('the forensic export', function () {
     expect(statSync(path).size).to.equal(Number(response.headers['content-length']));
     const verifier = join(ROOT, 'test/support/verify-forensic.py');
     const shown = JSON.parse(execFileSync('python3', [verifier, path, key], { encoding: 'utf8' })) as object;
-    const bundle = JSON.parse(readFileSync(path, 'utf8')) as Bundle;
+    const bytes = readFileSync(path);
+    const forensicKey = readForensicKey(key, { auditKey: undefined, isToken: () => false });
+    expect(verifyForensic(bytes, { key: forensicKey }).proved_by).to.deep.equal(['forensic key']);
+    expect(verifyForensic(bytes, { key: Buffer.alloc(32) })).to.deep.include({ valid: false, proved_by: [] });
+    const bundle = JSON.parse(bytes.toString('utf8')) as Bundle;
     expect(Object.keys(bundle)).to.deep.equal(FIELDS);
     expect(shown).to.deep.equal({
       incidents: bundle.incidents.length,

@@ -1,6 +1,7 @@
 """Verifies an evidence bundle by what src/bundle/README.md says, and by nothing of the recorder's own code.
 
 usage: verify-bundle.py BUNDLE [--key FILE]     exit code 0 or 1
+A bundle that a fleet has made is believed by the key in it: its fingerprint is to be compared.
 """
 import hashlib, hmac, json, subprocess, sys, tempfile, os, base64
 
@@ -97,7 +98,17 @@ def verify(raw, key):
     assert ("signature" in proofs) == ("signature" in bundle), "signature"
     proved = False
     form = (FORMAT + "\n" + bundle["manifest"]).encode()
-    if log["algorithm"] == "sha256":
+    fleet = manifest.get("signed_by")
+    if fleet is not None:
+        # Made by a fleet: its signature is the proof, and the key of its name has signed.
+        assert proofs == ["signature"] and "machine" in manifest, "fleet"
+        name, key_id, key64 = fleet["key"].split("+", 2)
+        raw_key = base64.b64decode(key64, validate=True)
+        assert name == fleet["fleet"] and raw_key[0] == 1 and len(raw_key) == 33, "key of the fleet"
+        assert sha(name.encode() + b"\n" + raw_key)[:4].hex() == key_id, "key of the fleet"
+        der = bytes.fromhex("302a300506032b6570032100") + raw_key[1:]
+        assert hashlib.sha256(der).hexdigest() == manifest["signer"], "key of the fleet"
+    if log["algorithm"] == "sha256" or fleet is not None:
         assert hashlib.sha256(form).hexdigest() == bundle["manifest_hash"], "manifest hash"
     elif key is not None:
         assert hmac.new(key, form, hashlib.sha256).hexdigest() == bundle["manifest_hash"], "manifest hash"
@@ -112,6 +123,9 @@ def verify(raw, key):
     assert tree["first"] + tree["size"] - 1 == log["head"]["seq"], "tree"
     if log["anchor"] is not None:
         check_anchor(log["anchor"], log)
+        if fleet is not None:
+            origin = "/".join((fleet["fleet"], manifest["machine"]["name"], log["id"]))
+            assert log["anchor"]["note"].split("\n")[0] == origin, "anchor"
     lines = 0
     for incident in manifest["incidents"]:
         for entry in incident["entries"]:

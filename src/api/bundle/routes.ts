@@ -1,24 +1,12 @@
-import * as z from 'zod/mini';
-import { MOST_INCIDENTS } from '../../bundle/make-bundle.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
 import { callerOf } from '../request/caller.ts';
-import { filled, ID_REQUIRED } from '../request/fields.ts';
-import { whenUsed } from '../../when-used.ts';
+import { ID_REQUIRED } from '../request/fields.ts';
 import { readParameters } from '../request/read.ts';
 import { respondExport, respondExportHead } from '../forensic/respond-export.ts';
 import { turnsOf } from '../server/peer.ts';
-
-const bundleSchema = whenUsed(() =>
-  z.strictObject({
-    id: z.array(filled(ID_REQUIRED), ID_REQUIRED).check(
-      z.minLength(1, ID_REQUIRED),
-      z.maxLength(MOST_INCIDENTS, `id may be given at most ${MOST_INCIDENTS} times`),
-      z.refine((ids) => new Set(ids).size === ids.length, 'each id may be given only once'),
-    ),
-  }),
-);
+import { bundleSchema } from './requests.ts';
 
 /** Incidents with what proves them, in one file for somebody who has no access to this machine. */
 export const bundleRoutes = (

@@ -1,6 +1,7 @@
 import { signal } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
 import { counted, momentOf } from '../format.ts';
+import { idOf, keyOfIncident } from '../incident-key.ts';
 import { leftAt, markAsSeen } from '../last-seen.ts';
 import { now } from '../now.ts';
 import { read } from '../operator.ts';
@@ -8,6 +9,7 @@ import { Dialog, DialogBody, DialogFoot } from '../parts/dialog.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 import { reasonOf, Refusal } from '../request.ts';
 import { incidentFragment } from '../route.ts';
+import { isFleet } from '../service.ts';
 
 export const changesAreShown = signal(false);
 
@@ -19,15 +21,22 @@ export interface Change {
   readonly event: string;
   readonly by?: string;
   readonly note?: string;
-  /** The incident that it was done to. */
+  /** The key of the incident that it was done to. */
   readonly incident?: string;
+  /** At a fleet, where it was. */
+  readonly machine?: string;
 }
 
 /** A page of changes, as the API gives it. */
 interface ChangesPage {
-  readonly changes: readonly { readonly id: string; readonly events: readonly Change[] }[];
-  readonly others: readonly Change[];
-  readonly next?: number;
+  readonly changes: readonly {
+    readonly machine?: string;
+    readonly id: string;
+    readonly events: readonly Omit<Change, 'machine' | 'incident'>[];
+  }[];
+  readonly others: readonly Omit<Change, 'incident'>[];
+  /** The place of the next page. */
+  readonly next?: number | string;
 }
 
 /** The most pages that are read: each takes some thousand entries of the log. */
@@ -42,13 +51,13 @@ export const Changes = () => {
   useEffect(() => {
     if (mark === undefined) return undefined;
     const ends = new AbortController();
-    readChanges(mark.seq, ends.signal).then(setFound, (error: unknown) => {
+    readChanges(mark.place, ends.signal).then(setFound, (error: unknown) => {
       if (ends.signal.aborted) return;
       const isOlder = error instanceof Refusal && error.status === 404;
       setFault(isOlder ? 'This service does not say.' : reasonOf(error));
     });
     return () => ends.abort();
-  }, [mark?.seq]);
+  }, [mark?.place]);
   const close = (): void => {
     changesAreShown.value = false;
   };
@@ -72,7 +81,7 @@ export const Changes = () => {
         {found !== undefined && found.length > 0 && (
           <ol class="changes" tabIndex={0} aria-label={counted(found.length, 'change')}>
             {found.slice(0, MOST_SHOWN).map((change) => (
-              <li key={change.seq}>
+              <li key={`${change.machine} ${change.seq}`}>
                 <time dateTime={change.at}>{momentOf(Date.parse(change.at), now.value)}</time>
                 <span>
                   <code>{change.event}</code>
@@ -86,9 +95,10 @@ export const Changes = () => {
                   )}{' '}
                   {change.incident !== undefined && (
                     <a class="inline" href={incidentFragment(change.incident)} onClick={close}>
-                      {change.incident}
+                      {idOf(change.incident)}
                     </a>
                   )}
+                  {change.machine !== undefined && <span class="muted"> on {change.machine}</span>}
                   {change.note !== undefined && (
                     <span class="small muted">
                       <Verbatim text={change.note} longest={300} />
@@ -119,18 +129,24 @@ export const Changes = () => {
   );
 };
 
-/** The changes after an entry, newest first. @throws Refusal */
-export const readChanges = async (after: number, ends: AbortSignal): Promise<readonly Change[]> => {
+/** The changes after a place, newest first. @throws Refusal */
+export const readChanges = async (after: string, ends: AbortSignal): Promise<readonly Change[]> => {
   const found: Change[] = [];
-  let next: number | undefined = after;
+  let next: ChangesPage['next'] = after;
   for (let page = 0; next !== undefined && page < MOST_PAGES; page++) {
     const { body }: { readonly body: ChangesPage } = await read<ChangesPage>(
-      `/api/v1/incidents/changes?after=${next}`,
+      `/api/v1/incidents/changes?after=${encodeURIComponent(next)}`,
       ends,
     );
-    for (const { id, events } of body.changes) found.push(...events.map((event) => ({ ...event, incident: id })));
+    for (const { machine, id, events } of body.changes) {
+      const of = { incident: keyOfIncident(id, machine), ...(machine !== undefined && { machine }) };
+      found.push(...events.map((event) => ({ ...event, ...of })));
+    }
     found.push(...body.others);
-    next = body.next;
+    ({ next } = body);
   }
-  return found.toSorted((one, other) => other.seq - one.seq);
+  // The logs of a fleet have numbers of their own each.
+  const newestFirst = (one: Change, other: Change): number =>
+    (isFleet ? Date.parse(other.at) - Date.parse(one.at) : 0) || other.seq - one.seq;
+  return found.toSorted(newestFirst);
 };

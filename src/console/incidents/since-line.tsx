@@ -23,7 +23,7 @@ export const SinceLine = ({ lines, waiting, onShow }: SinceLineProps) => {
     deeds.value = '';
     if (mark === undefined) return undefined;
     const ends = new AbortController();
-    readChanges(mark.seq, ends.signal).then(
+    readChanges(mark.place, ends.signal).then(
       (changes) => {
         deeds.value = deedsOf(changes);
       },
@@ -31,7 +31,7 @@ export const SinceLine = ({ lines, waiting, onShow }: SinceLineProps) => {
       () => {},
     );
     return () => ends.abort();
-  }, [mark?.seq]);
+  }, [mark?.place]);
   const changed = lines.findIndex(({ kind }) => kind === 'since');
   const above = lines
     .slice(0, changed)

@@ -1,13 +1,13 @@
 /** The campaigns: what is the same on several machines. */
 import { createHash } from 'node:crypto';
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import * as z from 'zod/mini';
 import { SEVERITIES } from '../../../machines/vocabulary.ts';
 import type { Admission } from '../../api/middleware/admission.ts';
 import { readingOf } from '../../api/middleware/read-access.ts';
 import type { ApiRoute } from '../../api/middleware/routing.ts';
 import { callerOf, isFilled } from '../../api/request/caller.ts';
-import { filled, nothingSchema, signature } from '../../api/request/fields.ts';
+import { filled, signature } from '../../api/request/fields.ts';
 import { parseQuery } from '../../api/request/query.ts';
 import { readBody } from '../../api/request/read.ts';
 import { validate } from '../../api/request/validate.ts';
@@ -15,6 +15,7 @@ import { respondJson } from '../../api/respond.ts';
 import { RecorderError } from '../../errors.ts';
 import { isWithin, type MachineBounds } from '../access.ts';
 import { noteAct } from '../acts.ts';
+import { countedSince } from '../campaign-counts.ts';
 import type { FleetDatabase } from '../database.ts';
 import { actorIn } from './acting.ts';
 import type { FleetDependencies } from './dependencies.ts';
@@ -24,10 +25,11 @@ import { paged, pageOf, paging, timeOrNull } from './paging.ts';
 import { type Reading, readingIn } from './reading.ts';
 import { scopeOf } from './scope.ts';
 
-/** How many members of a campaign are shown. */
-const MOST_MEMBERS = 10_000;
+/** How many members of a campaign a page has when nothing else is asked for. */
+const USUAL_MEMBERS = 1000;
 
 const campaignsSchema = z.strictObject(paging());
+const membersSchema = z.strictObject(paging());
 
 interface CampaignRow {
   readonly campaign: string;
@@ -79,11 +81,14 @@ export const campaignRoutes = (
       path: '/api/v1/campaigns/:campaign',
       handle: async (ctx) => {
         const reading = await readingIn(dependencies, ctx);
-        validate(nothingSchema, parseQuery(reading.query), 'parameter');
+        const given = validate(membersSchema, parseQuery(reading.query), 'parameter');
+        const page = pageOf({ limit: [String(USUAL_MEMBERS)], ...given }, 3);
         const named = String(ctx.params.campaign);
-        const [row] = await readCampaigns(db, reading, { limit: 1, named });
+        const [row] = await readCampaigns(db, reading, { limit: 1, named: [named] });
         if (row === undefined) throw new RecorderError('not_found', 'campaign not found');
-        const members = await membersOf(db, named, reading);
+        const rows = await membersOf(db, named, reading, { limit: page.limit + 1, after: page.after });
+        const place = ({ at, machine, incident }: MemberRow) => [at.toISOString(), machine, incident];
+        const members = paged(ctx, page, rows, place).map(shownMember);
         const acknowledged = (await acknowledgedOf(db, [row], reading)).get(named);
         respondJson(ctx, 200, JSON.stringify({ ...shownCampaign(row, reading, acknowledged), members }));
       },
@@ -96,7 +101,7 @@ export const campaignRoutes = (
         const { campaign, by, note } = readBody(ctx, acknowledgeCampaignSchema, REQUIRED);
         const { machines: bounds } = actorIn(ctx);
         const reading = { bounds, machines: (await scopeOf(db, '', bounds)).machines };
-        const [row] = await readCampaigns(db, reading, { limit: 1, named: campaign });
+        const [row] = await readCampaigns(db, reading, { limit: 1, named: [campaign] });
         if (row === undefined) throw new RecorderError('not_found', 'campaign not found');
         const caller = callerOf(ctx, by);
         const who = caller.by ?? caller.principal ?? '';
@@ -123,88 +128,96 @@ const FEWEST_SEEN = 2;
 interface Wanted {
   readonly limit: number;
   readonly after?: readonly string[] | undefined;
-  readonly named?: string;
+  readonly named?: readonly string[];
 }
 
-/** The campaigns as whoever is bound to some machines sees them: as if there were no others. */
-async function readBoundCampaigns(
+/** The campaigns in the order of their ends, and those whose reader is bound to some machines as if there were no others. */
+async function readCampaigns(
   db: FleetDatabase,
   { machines, bounds }: Pick<Reading, 'machines' | 'bounds'>,
   { limit, after, named }: Wanted,
 ): Promise<readonly CampaignRow[]> {
   const [at, last] = after ?? [];
-  const seen = await scopeOf(db, '', bounds);
+  const isBound = bounds !== 'any';
+  const onlyNamed = named === undefined ? sql`` : sql`AND c.campaign = ${anyText(named)}`;
+  const seen = isBound ? (await scopeOf(db, '', bounds)).machines : machines;
+  const end = isBound ? sql`k.last_at` : sql`c.last_at`;
+  const behind = at === undefined ? sql`` : sql`AND (${end}, c.campaign) < (${placeTime(at)}::timestamptz, ${last})`;
+  const page =
+    seen === undefined
+      ? sql`SELECT c.campaign, c.first_at, c.last_at, c.machines, c.incidents, c.unresolved, c.rank
+          FROM campaigns c WHERE c.machine = '' ${onlyNamed} ${behind}`
+      : sql`SELECT c.campaign, ${isBound ? sql`k.first_at, k.last_at` : sql`c.first_at, c.last_at`},
+            k.machines, k.incidents, k.unresolved, k.rank
+          FROM (
+            SELECT c.campaign, min(c.first_at) AS first_at, max(c.last_at) AS last_at, ${sumsOf(machines, isBound)}
+            FROM campaign_counts c WHERE c.machine = ${anyText(seen)} ${onlyNamed} GROUP BY c.campaign
+            HAVING count(*) >= ${sql.lit(isBound ? FEWEST_SEEN : 1)}
+          ) AS k JOIN campaigns c ON c.machine = '' AND c.campaign = k.campaign WHERE k.machines > 0 ${behind}`;
   const { rows } = await sql<CampaignRow>`
-    SELECT c.campaign, c.rule, c.class, c.shared, min(m.at) AS first_at, max(m.at) AS last_at, c.raised_at,
-      count(DISTINCT m.machine) FILTER (WHERE ${isAmong(machines)}) AS machines,
-      count(*) FILTER (WHERE ${isAmong(machines)}) AS incidents,
-      count(*) FILTER (WHERE i.state <> 'resolved' AND ${isAmong(machines)}) AS unresolved,
-      min(i.rank) FILTER (WHERE ${isAmong(machines)}) AS rank
-    FROM campaigns c JOIN campaign_members m ON ${ofCampaign(seen)}
-      LEFT JOIN incidents i ON i.machine = m.machine AND i.log = m.log AND i.id = m.incident
-    WHERE c.machine = '' ${named === undefined ? sql`` : sql`AND c.campaign = ${named}`}
-    GROUP BY c.campaign, c.rule, c.class, c.shared, c.raised_at
-    HAVING count(DISTINCT m.machine) >= ${sql.lit(FEWEST_SEEN)} AND bool_or(${isAmong(machines)})
-      ${at === undefined ? sql`` : sql`AND (max(m.at), c.campaign) < (${placeTime(at)}::timestamptz, ${last})`}
-    ORDER BY max(m.at) DESC, c.campaign DESC LIMIT ${limit}::bigint`.execute(db);
+    WITH ${countedSince}, page AS (${page} ORDER BY ${end} DESC, c.campaign DESC LIMIT ${limit}::bigint)
+    SELECT p.campaign, c.rule, c.class, c.shared, p.first_at, p.last_at, c.raised_at, p.machines, p.incidents,
+      p.unresolved + coalesce(n.unresolved, 0) AS unresolved, least(p.rank, n.rank) AS rank
+    FROM page p JOIN campaigns c ON c.machine = '' AND c.campaign = p.campaign
+    CROSS JOIN LATERAL (
+      SELECT sum(m.unresolved)::bigint AS unresolved, min(m.rank) AS rank FROM changed m WHERE ${ofCampaign({ machines })}) AS n
+    ORDER BY p.last_at DESC, p.campaign DESC`.execute(db);
   return rows;
 }
 
-const isAmong = (machines: Reading['machines']) => sql`m.machine = ${anyText(machines ?? [])}`;
-
-async function readCampaigns(
-  db: FleetDatabase,
-  reading: Pick<Reading, 'machines' | 'bounds'>,
-  { limit, after, named }: Wanted,
-): Promise<readonly CampaignRow[]> {
-  if (reading.bounds !== 'any') return readBoundCampaigns(db, reading, { limit, after, ...(named && { named }) });
-  const [at, last] = after ?? [];
-  const { rows } = await sql<CampaignRow>`
-    WITH page AS (
-      SELECT c.campaign, c.signature, c.rule, c.class, c.shared, c.first_at, c.last_at, c.raised_at FROM campaigns c
-      WHERE c.machine = '' ${named === undefined ? sql`` : sql`AND c.campaign = ${named}`}
-        ${at === undefined ? sql`` : sql`AND (c.last_at, c.campaign) < (${placeTime(at)}::timestamptz, ${last})`}
-        AND EXISTS (SELECT 1 FROM campaign_members m WHERE ${ofCampaign(reading)})
-      ORDER BY c.last_at DESC, c.campaign DESC LIMIT ${limit}::bigint
-    )
-    SELECT c.campaign, c.rule, c.class, c.shared, c.first_at, c.last_at, c.raised_at,
-      count(DISTINCT m.machine) AS machines, count(*) AS incidents,
-      count(*) FILTER (WHERE i.state <> 'resolved') AS unresolved, min(i.rank) AS rank
-    FROM page c JOIN campaign_members m ON ${ofCampaign(reading)}
-      LEFT JOIN incidents i ON i.machine = m.machine AND i.log = m.log AND i.id = m.incident
-    GROUP BY c.campaign, c.rule, c.class, c.shared, c.first_at, c.last_at, c.raised_at
-    ORDER BY c.last_at DESC, c.campaign DESC`.execute(db);
-  return rows;
+/** What campaigns have on some machines, of counts `c`. @param isBound whether there are counts of other machines */
+function sumsOf(machines: Reading['machines'], isBound: boolean): RawBuilder<unknown> {
+  const among = isBound && machines !== undefined ? sql`FILTER (WHERE c.machine = ${anyText(machines)})` : sql``;
+  return sql`count(*) ${among} AS machines, sum(c.incidents) ${among} ::bigint AS incidents,
+    sum(c.unresolved) ${among} ::bigint AS unresolved, min(c.rank) ${among} AS rank`;
 }
 
+interface MemberRow {
+  readonly machine: string;
+  readonly name: string | null;
+  readonly log: string;
+  readonly incident: string;
+  readonly at: Date;
+  readonly state: string | null;
+  readonly rank: number | null;
+  readonly source: string | null;
+}
+
+/** Members of a campaign, in the order of their reports. */
 async function membersOf(
   db: FleetDatabase,
   campaign: string,
-  reading: Pick<Reading, 'machines'>,
-): Promise<readonly object[]> {
-  const { rows } = await sql<{
-    machine: string;
-    name: string | null;
-    log: string;
-    incident: string;
-    at: Date;
-    state: string | null;
-    rank: number | null;
-    source: string | null;
-  }>`
+  { machines }: Pick<Reading, 'machines'>,
+  { limit, after }: Pick<Wanted, 'limit' | 'after'>,
+): Promise<readonly MemberRow[]> {
+  const { rows: found } = await sql<{ signature: string; first_at: Date; last_at: Date }>`
+    SELECT signature, first_at, last_at FROM campaigns WHERE machine = '' AND campaign = ${campaign}`.execute(db);
+  const [of] = found;
+  if (of === undefined) return [];
+  const [at, machine, incident] = after ?? [];
+  const from = sql`${at === undefined ? of.first_at.toISOString() : placeTime(at)}::timestamptz`;
+  // With values that are known beforehand: then an index gives the order.
+  const { rows } = await sql<MemberRow>`
     SELECT m.machine, n.name, m.log, m.incident, m.at, i.state, i.rank, i.source
-    FROM campaigns c JOIN campaign_members m ON ${ofCampaign(reading)}
+    FROM (
+      SELECT m.machine, m.log, m.incident, m.at FROM campaign_members m
+      WHERE m.signature = ${of.signature} AND m.at >= ${from} AND m.at <= ${of.last_at.toISOString()}::timestamptz
+        ${at === undefined ? sql`` : sql`AND (m.at, m.machine, m.incident) > (${from}, ${machine}, ${incident})`}
+        ${machines === undefined ? sql`` : sql`AND m.machine = ${anyText(machines)}`}
+      ORDER BY m.at, m.machine, m.incident LIMIT ${limit}::bigint
+    ) AS m
       LEFT JOIN machines n ON n.machine = m.machine
       LEFT JOIN incidents i ON i.machine = m.machine AND i.log = m.log AND i.id = m.incident
-    WHERE c.machine = '' AND c.campaign = ${campaign}
-    ORDER BY m.at, m.machine, m.incident LIMIT ${sql.lit(MOST_MEMBERS)}`.execute(db);
-  return rows.map(({ rank, at, name, ...row }) => ({
-    ...row,
-    name: name ?? row.machine,
-    at: at.toISOString(),
-    severity: rank === null ? null : SEVERITIES[rank],
-  }));
+    ORDER BY m.at, m.machine, m.incident`.execute(db);
+  return rows;
 }
+
+const shownMember = ({ rank, at, name, ...row }: MemberRow): object => ({
+  ...row,
+  name: name ?? row.machine,
+  at: at.toISOString(),
+  severity: rank === null ? null : SEVERITIES[rank],
+});
 
 /** One for each number of incidents, among those who see the same machines. */
 function acknowledgementId(of: { campaign: string; incidents: number; bounds: MachineBounds }): string {
@@ -261,21 +274,19 @@ async function countsThen(
         ${acknowledged.map(({ at }) => at.toISOString())}::timestamptz[]) AS n (campaign, at)
       JOIN campaigns c ON c.machine = '' AND c.campaign = n.campaign
       JOIN campaign_members m ON ${ofCampaign(reading)}
-      JOIN incidents i ON i.machine = m.machine AND i.log = m.log AND i.id = m.incident
-      JOIN entries e ON e.machine = i.machine AND e.log = i.log AND e.seq = i.number
-    WHERE e.stored_at <= n.at GROUP BY c.campaign`.execute(db);
+    WHERE m.stored_at <= n.at GROUP BY c.campaign`.execute(db);
   return new Map(rows.map(({ campaign, count }) => [campaign, count]));
 }
 
-/** A campaign as a reader sees it; undefined where there is none for them. */
-export async function campaignFor(
+/** Some campaigns as a reader sees them, by name; those that there are for them. */
+export async function campaignsFor(
   db: FleetDatabase,
-  campaign: string,
+  named: readonly string[],
   reading: Pick<Reading, 'machines' | 'bounds' | 'reader'>,
-): Promise<ShownCampaign | undefined> {
-  const [row] = await readCampaigns(db, reading, { limit: 1, named: campaign });
-  if (row === undefined) return undefined;
-  return shownCampaign(row, reading, (await acknowledgedOf(db, [row], reading)).get(campaign));
+): Promise<ReadonlyMap<string, ShownCampaign>> {
+  const rows = await readCampaigns(db, reading, { limit: named.length, named });
+  const acknowledged = await acknowledgedOf(db, rows, reading);
+  return new Map(rows.map((row) => [row.campaign, shownCampaign(row, reading, acknowledged.get(row.campaign))]));
 }
 
 export interface ShownCampaign {

@@ -29,7 +29,7 @@ import { type Acting, actingIn, actorIn } from './acting.ts';
 import { COMMAND_FORMS, type CommandForm, USUAL_EXPIRY } from './command-forms.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { placeTime } from './fleet-incidents.ts';
-import { anyText } from './list-filter.ts';
+import { anyText, hasId } from './list-filter.ts';
 import { oneOfWords, paged, pageOf, paging } from './paging.ts';
 import { readingIn } from './reading.ts';
 import { scopeOf } from './scope.ts';
@@ -177,7 +177,7 @@ async function incidentOf(
   const { rows } = await sql<KnownIncident>`
     SELECT i.machine, i.version, d.document
     FROM incidents i JOIN documents d ON d.machine = i.machine AND d.log = i.log AND d.id = i.id
-    WHERE i.id = ${id} AND i.current ${machines === undefined ? sql`` : sql`AND i.machine = ${anyText(machines)}`}
+    WHERE ${hasId(id)} AND i.current ${machines === undefined ? sql`` : sql`AND i.machine = ${anyText(machines)}`}
     ORDER BY i.machine LIMIT 10`.execute(db);
   const [one, ...others] = rows;
   if (one === undefined) throw new RecorderError('not_found', 'incident not found');

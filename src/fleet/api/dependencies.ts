@@ -9,6 +9,7 @@ import type { FleetCommands } from '../commands.ts';
 import type { FleetDatabase } from '../database.ts';
 import type { LabelActs } from '../label-acts.ts';
 import type { ReleaseActs } from '../release-acts.ts';
+import type { SilenceActs } from '../silence-acts.ts';
 
 export interface FleetDependencies {
   readonly db: FleetDatabase;
@@ -26,10 +27,13 @@ export interface FleetDependencies {
   readonly silentAfter: number;
   /** The files of the web console; without them there is none. */
   readonly console?: Pick<ConsoleFiles, 'get'>;
+  /** The directory that exports are put together in; the system's own for such files where it is not given. */
+  readonly scratch?: string;
   /** The alarms, commands and acts of the fleet; made where they are not given. */
   readonly alarms?: FleetAlarms;
   readonly acts?: LabelActs;
   readonly releases?: ReleaseActs;
+  readonly silences?: SilenceActs;
   readonly commands?: FleetCommands;
   /** With so many incidents or fewer a list gathers them; of more it looks at some. For tests. */
   readonly few?: number;

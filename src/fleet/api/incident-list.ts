@@ -11,6 +11,7 @@ import { SECOND } from '../../clock.ts';
 import { MAX_PAGE_BYTES } from '../../query/collapsed-page.ts';
 import type { Sort } from '../../query/list-query.ts';
 import type { FleetDatabase } from '../database.ts';
+import { ANY_RANK } from '../read-models/created-counts.ts';
 import type { FleetPlace } from './cursor.ts';
 import {
   allOf,
@@ -18,15 +19,31 @@ import {
   type Condition,
   type FleetQuery,
   foundBy,
+  hasId,
+  haveAdded,
+  haveReported,
+  having,
   type Kinds,
   kindsOf,
+  matches,
   onCreation,
   onKinds,
   onOthers,
   time,
 } from './list-filter.ts';
-import { behind, both, branchesOf, fixedGroups, isAll, keyIn, keyOf, partsOf, wholeOrder } from './list-order.ts';
-import { narrowTsqueryOf } from './search-query.ts';
+import {
+  behind,
+  both,
+  branchesOf,
+  fixedGroups,
+  isAll,
+  keyIn,
+  keyOf,
+  partsOf,
+  partsOfRanks,
+  wholeOrder,
+} from './list-order.ts';
+import { narrowlyWantedIn, type Wanted } from './search-query.ts';
 import type { SilencedColumns, Silencing } from './silencing.ts';
 
 /** With so many incidents or fewer they are gathered. */
@@ -103,12 +120,16 @@ export class FleetList {
 
   /** What few incidents meet, all that are admitted among them; undefined when nothing is known. */
   async #narrow(query: FleetQuery): Promise<Narrow | undefined> {
-    for (const narrow of narrowings(query)) if (await this.#isRare(narrow)) return narrow;
+    for (const narrow of narrowings(query)) if (await this.#leavesFew(narrow)) return narrow;
     return undefined;
   }
 
-  async #isRare({ counted, most = Infinity }: Narrow): Promise<boolean> {
-    const few = Math.min(this.#few, most);
+  async #leavesFew({ counted, most = Infinity }: Narrow): Promise<boolean> {
+    for (const rows of counted) if (!(await this.#areFew(rows, Math.min(this.#few, most)))) return false;
+    return true;
+  }
+
+  async #areFew(counted: RawBuilder<unknown>, few: number): Promise<boolean> {
     const query = sql<{ count: number }>`
       SELECT count(*) AS count FROM (SELECT 1 FROM ${counted} LIMIT ${sql.lit(few + 1)}) AS few`;
     const { sql: text, parameters } = query.compile(this.#db);
@@ -236,8 +257,8 @@ const MOST_GATHERED = 64;
 
 /** What leaves few incidents, all that a query admits among them. */
 interface Narrow {
-  /** Where they are counted, with their condition. */
-  readonly counted: RawBuilder<unknown>;
+  /** Where they are counted, with their condition: few are in each. */
+  readonly counted: readonly RawBuilder<unknown>[];
   /** With how many of them they are few; each is looked up by itself. */
   readonly most?: number;
   /** Where they are read, as rows `i`, and their condition where these are more. */
@@ -246,41 +267,46 @@ interface Narrow {
 }
 
 const onColumns = (condition: Condition): Narrow => ({
-  counted: sql`incidents i WHERE i.current AND ${condition}`,
+  counted: [sql`incidents i WHERE i.current AND ${condition}`],
   rows: sql`incidents i`,
   condition,
 });
 
-const onWords = (search: string): Narrow => ({
-  counted: sql`words w WHERE w.search @@ ${search}::tsquery`,
-  rows: foundBy(search),
-  most: FEW_FOUND,
-});
+function* onWords(wanted: Wanted): Generator<Narrow> {
+  const most = FEW_FOUND;
+  const reported = haveReported(wanted);
+  yield { counted: [reported, haveAdded(wanted)], rows: foundBy(wanted), most };
+  if (wanted.length === 1) return;
+  // Few reports have all of it, but something of it was added to many: something else may be rare.
+  const condition = matches(wanted);
+  for (const one of wanted)
+    yield { counted: [reported, haveAdded([one]), haveReported([one])], rows: having(one), condition, most };
+}
 
 /** What may leave few incidents, that which an index answers fastest first. */
 function* narrowings(query: FleetQuery): Generator<Narrow> {
   const { terms = [], machines, containment = [], updatedSince } = query;
   const ids = terms.flatMap((term) => (term.of === 'id' ? [term.value] : []));
-  if (ids.length > 0) yield onColumns(sql`i.id = ${ids[0]}`);
+  if (ids.length > 0) yield onColumns(hasId(ids[0]!));
   if (machines !== undefined && machines.length <= MOST_GATHERED)
     yield onColumns(sql`i.machine = ${anyText(machines)}`);
   const names = (query.assignees ?? []).filter((name) => name !== null);
   if (names.length > 0 && names.length === query.assignees?.length)
     yield onColumns(sql`i.assignee = ${anyText(names)}`);
   if (query.sources.length > 0) yield onColumns(sql`i.source = ${anyText(query.sources)}`);
-  const search = narrowTsqueryOf(query);
-  if (search !== undefined) yield onWords(search);
+  const wanted = narrowlyWantedIn(query);
+  if (wanted !== undefined) yield* onWords(wanted);
   if (containment.length > 0 && !containment.includes('confirmed')) {
     yield onColumns(sql`i.containment > 1 AND ${allOf(onOthers({ ...NOTHING, containment }))}`);
   }
   if (query.attention?.needed === true) yield onColumns(sql`i.attention`);
   if (updatedSince !== undefined) yield onColumns(sql`i.updated_at >= ${time(updatedSince)}`);
   const times = onCreation(query);
-  if (times.length > 0) yield onColumns(allOf(times));
+  if (times.length > 0) yield onColumns(allOf([ANY_RANK, ...times]));
   const kinds = kindsOf(query);
   if (!isAll(kinds)) yield onColumns(allOf(onKinds(kinds)));
   // A small fleet.
-  if (search === undefined) yield onColumns(sql`true`);
+  if (wanted === undefined) yield onColumns(sql`true`);
 }
 
 const NOTHING: FleetQuery = { classes: [], states: [], severities: [], sources: [], limit: 0, machines: undefined };
@@ -322,7 +348,9 @@ function walkOfKinds(query: Query, kinds: Kinds, after: FleetPlace | undefined):
   const { key, isFalling } = partsOf(sort);
   const isRising = key === 'created' && !isFalling;
   const needsAttention = query.attention?.needed === true && isOfRanks(kinds);
-  const { parts: narrow, left } = needsAttention ? { parts: onRanks(kinds), left: onKinds(kinds) } : branchesOf(kinds);
+  const { parts: narrow, left } = needsAttention
+    ? { parts: partsOfRanks(kinds.ranks), left: onKinds(kinds) }
+    : branchesOf(kinds);
   return {
     after,
     slice: (place, filters, size) => {
@@ -333,20 +361,27 @@ function walkOfKinds(query: Query, kinds: Kinds, after: FleetPlace | undefined):
         ...(needsAttention ? [sql`i.attention`] : []),
         ...(place === undefined ? [] : [tailBehind(place, isRising)]),
       ];
-      // Each part in its order: so they are merged, and no more is read of them than the page needs.
-      const each = narrow.map(
-        (branch) => sql`(
-          SELECT ${LISTED} FROM incidents i WHERE i.current AND ${allOf([branch, ...times])} ORDER BY ${order} LIMIT ${size})`,
-      );
-      return sliceOf(sql.join(each, sql` UNION ALL `), order, keyOf(key), [...left, ...filters], size);
+      return sliceOf(merged(narrow, times, order, size), order, keyOf(key), [...left, ...filters], size);
     },
   };
 }
 
-const isOfRanks = ({ ranks }: Kinds): boolean => ranks.length > 0;
+/** The first of some parts, each in the order: so they are merged, and no more is read of them than the page needs. */
+const merged = (
+  parts: readonly Condition[],
+  conditions: readonly Condition[],
+  order: RawBuilder<unknown>,
+  size: number,
+): RawBuilder<unknown> =>
+  sql.join(
+    parts.map(
+      (part) => sql`(
+        SELECT ${LISTED} FROM incidents i WHERE i.current AND ${allOf([part, ...conditions])} ORDER BY ${order} LIMIT ${size})`,
+    ),
+    sql` UNION ALL `,
+  );
 
-const onRanks = ({ ranks }: Kinds): readonly Condition[] =>
-  ranks.length === 0 ? [sql`true`] : ranks.map((rank) => sql`i.rank = ${sql.lit(rank)}`);
+const isOfRanks = ({ ranks }: Kinds): boolean => ranks.length > 0;
 
 function walkOfUpdates(query: Query, kinds: Kinds, isFalling: boolean, after: FleetPlace | undefined): Walk {
   const direction = isFalling ? sql`DESC` : sql`ASC`;
@@ -417,15 +452,12 @@ function walksOfNames(query: Query, key: 'source' | 'assignee', isFalling: boole
   if (key === 'source') return [named];
   const nobodys: Walk = {
     after: after?.key === null ? after : undefined,
-    slice: (place, others, size) =>
-      sliceOf(
-        sql`SELECT ${LISTED} FROM incidents i WHERE i.current
-          AND ${allOf([...onCreation(query), ...(place === undefined ? [] : [tailBehind(place, false)])])}`,
-        sql`created_at DESC, machine DESC, id DESC`,
-        sql`NULL::text`,
-        [sql`i.assignee IS NULL`, ...onKinds(kindsOf(query)), ...others],
-        size,
-      ),
+    slice: (place, others, size) => {
+      const order = sql`created_at DESC, machine DESC, id DESC`;
+      const times = [...onCreation(query), ...(place === undefined ? [] : [tailBehind(place, false)])];
+      const left = [sql`i.assignee IS NULL`, ...onKinds(kindsOf(query)), ...others];
+      return sliceOf(merged(partsOfRanks(), times, order, size), order, sql`NULL::text`, left, size);
+    },
   };
   return after?.key === null ? [nobodys] : [named, nobodys];
 }

@@ -154,7 +154,7 @@ export async function unsearchedIn(db: FleetDatabase, query: FleetQuery): Promis
   const { words = [], terms = [], evidence = false } = query;
   const unsearched: string[] = [];
   const isCut = async (mark: string): Promise<boolean> => {
-    const { rows } = await sql`SELECT 1 FROM ${foundBy(cutQuery(mark))} WHERE i.current
+    const { rows } = await sql`SELECT 1 FROM ${foundBy([cutQuery(mark)])} WHERE i.current
       ${query.machines === undefined ? sql`` : sql`AND i.machine = ${anyText(query.machines)}`} LIMIT 1`.execute(db);
     return rows.length > 0;
   };

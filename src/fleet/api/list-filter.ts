@@ -3,7 +3,7 @@ import { type RawBuilder, sql } from 'kysely';
 import { SEVERITIES } from '../../../machines/vocabulary.ts';
 import { CONTAINMENT_COLUMN } from '../../domain/incident-columns.ts';
 import type { ListQuery } from '../../query/list-query.ts';
-import { tsqueryOf } from './search-query.ts';
+import { type Wanted, wantedIn } from './search-query.ts';
 
 export type Condition = RawBuilder<unknown>;
 
@@ -83,23 +83,51 @@ export function onOthers(query: FleetQuery): Condition[] {
     if (term.of === 'assignee') conditions.push(sql`i.assignee = ${term.value}`);
     if (term.of === 'id') conditions.push(sql`i.id = ${term.value}`);
   }
-  const search = tsqueryOf(query);
-  if (search !== undefined) conditions.push(matches(search));
+  const wanted = wantedIn(query);
+  if (wanted !== undefined) conditions.push(matches(wanted));
   return conditions;
 }
 
-/**
- * Whether an incident has the words and marks of a `tsquery`. The words of the incident at hand are looked at: as a value of
- * its own, this can't become a search for all that have them, which may be very many.
- */
-export const matches = (search: string): Condition =>
-  sql`(SELECT w.search @@ ${search}::tsquery FROM words w WHERE w.machine = i.machine AND w.log = i.log AND w.id = i.id)`;
+/** All of what is searched for, and any of it. */
+const all = (wanted: Wanted): RawBuilder<unknown> => sql`${wanted.join(' & ')}::tsquery`;
+const any = (wanted: Wanted): RawBuilder<unknown> => sql`${wanted.join(' | ')}::tsquery`;
 
-/** The incidents that the index of words finds, as rows `i`. For few: each is looked up. */
-export const foundBy = (search: string): RawBuilder<unknown> => sql`
-  (SELECT w.machine, w.log, w.id FROM words w WHERE w.search @@ ${search}::tsquery OFFSET 0) AS found
+/**
+ * Whether an incident has what is searched for. The words of the incident at hand are looked at: as a value of its own, this
+ * can't become a search for all that have them, which may be very many.
+ */
+export const matches = (wanted: Wanted): Condition => sql`(
+  SELECT w.search @@ ${all(wanted)} OR coalesce((
+    SELECT (w.search || l.search) @@ ${all(wanted)} FROM later_words l
+    WHERE l.machine = w.machine AND l.log = w.log AND l.id = w.id), false)
+  FROM words w WHERE w.machine = i.machine AND w.log = i.log AND w.id = i.id)`;
+
+/** Those whose reports have all of it, and those to which some of it was added: among these two are all that have it. */
+export const haveReported = (wanted: Wanted): RawBuilder<unknown> => sql`words w WHERE w.search @@ ${all(wanted)}`;
+export const haveAdded = (wanted: Wanted): RawBuilder<unknown> => sql`later_words l WHERE l.search @@ ${any(wanted)}`;
+
+/** The incidents that the indexes of words find, as rows `i`. For few: each is looked up. */
+export const foundBy = (wanted: Wanted): RawBuilder<unknown> =>
+  looked(sql`
+    SELECT w.machine, w.log, w.id FROM ${haveReported(wanted)}
+    UNION ALL
+    SELECT l.machine, l.log, l.id FROM (SELECT * FROM ${haveAdded(wanted)} OFFSET 0) AS l
+      JOIN words w ON w.machine = l.machine AND w.log = l.log AND w.id = l.id
+    WHERE NOT w.search @@ ${all(wanted)} AND (w.search || l.search) @@ ${all(wanted)}`);
+
+/** Those that have one thing that is searched for, as rows `i`. */
+export const having = (one: string): RawBuilder<unknown> =>
+  looked(sql`
+    SELECT w.machine, w.log, w.id FROM ${haveReported([one])} UNION SELECT l.machine, l.log, l.id FROM ${haveAdded([one])}`);
+
+const looked = (found: RawBuilder<unknown>): RawBuilder<unknown> => sql`
+  (${found} OFFSET 0) AS found
   CROSS JOIN LATERAL (
     SELECT * FROM incidents x WHERE x.machine = found.machine AND x.log = found.log AND x.id = found.id OFFSET 0) AS i`;
+
+/** Whether an incident has an identifier. The index of identifiers is that of a table which is written once for each. */
+export const hasId = (id: string): Condition => sql`
+  (i.machine, i.log, i.id) IN (SELECT w.machine, w.log, w.id FROM words w WHERE w.id = ${id})`;
 
 export const allOf = (conditions: readonly Condition[]): Condition =>
   conditions.length === 0 ? sql`true` : sql.join([...conditions], sql` AND `);

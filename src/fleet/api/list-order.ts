@@ -106,6 +106,10 @@ export function both(one: Kinds, other: Partial<Kinds>): Kinds | undefined {
   return classes && states && ranks && { classes, states, ranks };
 }
 
+/** The parts of the index of severities that hold some, or all: each in the order of creation. */
+export const partsOfRanks = (ranks: readonly number[] = []): readonly Condition[] =>
+  (ranks.length === 0 ? [...SEVERITIES.keys()] : ranks).map((rank) => sql`i.rank = ${sql.lit(rank)}`);
+
 /** With more combinations than this they are not looked up one by one: each has a plan of its own. */
 const MOST_BRANCHES = 16;
 
@@ -127,10 +131,7 @@ export function branchesOf(kinds: Kinds): Branches {
     allRanks.map((rank) => sql`${condition} AND i.rank = ${sql.lit(rank)}`);
   const ofStates = onKinds({ classes: [], states, ranks: [] });
   const ofClasses = onKinds({ classes, states: [], ranks: [] });
-  const byRank: Branches = {
-    parts: ranks.length === 0 ? [sql`true`] : ranks.map((rank) => sql`i.rank = ${sql.lit(rank)}`),
-    left: [...ofStates, ...ofClasses],
-  };
+  const byRank: Branches = { parts: partsOfRanks(ranks), left: [...ofStates, ...ofClasses] };
   const choices: Branches[] = [];
   const isUnresolved = states.length > 0 && !states.includes('resolved');
   if (classes.length > 0 && isUnresolved)

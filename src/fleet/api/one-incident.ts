@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { parseQuery } from '../../api/request/query.ts';
 import { RecorderError } from '../../errors.ts';
 import type { FleetDatabase } from '../database.ts';
-import { anyText } from './list-filter.ts';
+import { anyText, hasId } from './list-filter.ts';
 import type { Reading } from './reading.ts';
 
 /** How much of an incident's history one page holds. */
@@ -36,7 +36,7 @@ export async function oneIncident(
   const { rows } = await sql<OneIncident>`
     SELECT i.machine, i.log, i.id, i.number, i.version, i.state, d.context, d.document
     FROM incidents i JOIN documents d ON d.machine = i.machine AND d.log = i.log AND d.id = i.id
-    WHERE i.id = ${id} AND i.current ${machines === undefined ? sql`` : sql`AND i.machine = ${anyText(machines)}`}
+    WHERE ${hasId(id)} AND i.current ${machines === undefined ? sql`` : sql`AND i.machine = ${anyText(machines)}`}
     ORDER BY i.machine LIMIT 10`.execute(db);
   const [one, ...others] = rows;
   if (one === undefined) throw new RecorderError('not_found', 'incident not found');

@@ -84,6 +84,31 @@ const machine = {
   alarms: listOf(object({ id: text, kind: text, opened_at: time, acknowledged_at: orNull(time) })),
 };
 
+const change = { seq: count, at: time, event: text };
+const changeOf = (properties: Readonly<Record<string, Schema>>): Schema => ({
+  type: 'object',
+  properties,
+  required: Object.keys(properties),
+});
+
+const changes = object(
+  {
+    after: said(text, 'The place that it begins with.'),
+    through: said(
+      text,
+      'The place behind it: nothing is missed and nothing comes twice when the next read begins there.',
+    ),
+    changes: said(
+      listOf(changeOf({ machine: text, id: text, events: listOf(changeOf(change)) })),
+      'The incidents that have changed, as `ChangedIncident`, with their machines.',
+    ),
+    others: listOf(changeOf({ machine: text, ...change })),
+    complete: said(flag, 'Whether there is no more now.'),
+    next: said(text, 'The next page is after this place.'),
+  },
+  ['next'],
+);
+
 const inForce = {
   action: words(ACTIONS),
   in_force: flag,
@@ -129,6 +154,13 @@ const act = {
   expired: count,
 };
 
+const { action: _action, ...ofAct } = act;
+const silenceAct = {
+  ...ofAct,
+  kind: said(words(['add', 'end']), 'Whether silences are added or ended.'),
+  named: said(listOf(text), 'The machines that were named.'),
+};
+
 const preview = {
   machine: text,
   action: words(ACTIONS),
@@ -159,6 +191,7 @@ const status = words(COMMAND_STATUSES);
 const health = object({ status: orNull(text), reasons: listOf(text), warnings: listOf(text) });
 
 export const OWN_SCHEMAS: Readonly<Record<string, Schema>> = {
+  FleetChanges: changes,
   FleetMachine: object({ ...machine, health: orNull(health) }),
   FleetMachineWhole: object({
     ...machine,
@@ -374,6 +407,35 @@ export const OWN_SCHEMAS: Readonly<Record<string, Schema>> = {
       object({ machine: text, status, reason: orNull(text), incidents: count, done: count, in_force: flag }),
     ),
   }),
+  FleetSilencePreview: object({
+    labels,
+    named: listOf(text),
+    count: said(count, 'On how many machines it is possible: what has to be sent as `confirm`.'),
+    machines_digest: text,
+    machines: listOf(
+      object({
+        machine: text,
+        name: text,
+        labels,
+        possible: flag,
+        why: orNull(text),
+        silent: flag,
+        silences: said(listOf(text), 'Those that would be ended.'),
+      }),
+    ),
+  }),
+  FleetSilenceAct: object(silenceAct),
+  FleetSilenceActWhole: object({
+    ...silenceAct,
+    machines: listOf(
+      object({
+        machine: text,
+        status,
+        reason: orNull(text),
+        silences: said(listOf(text), 'Those that it has made, or that it ends.'),
+      }),
+    ),
+  }),
   FleetAct: object(act),
   FleetActWhole: object({
     ...act,
@@ -497,6 +559,56 @@ const commandPaths = Object.assign(
   ),
 ) as Readonly<Record<string, { readonly post: object }>>;
 
+/** What an act on many machines takes besides what it does. */
+const onMachines = {
+  labels,
+  machines: listOf(text),
+  confirm: said(count, 'The number of machines, as the preview says it.'),
+  machines_digest: said(text, 'That of the preview: something else than what was shown is refused.'),
+  dry_run: flag,
+  expires_in: count,
+  idempotency_key: text,
+  by: text,
+};
+
+const terms = {
+  class: listOf(words(CLASSES)),
+  source: listOf(text),
+  severity: listOf(words(SEVERITIES)),
+  q: text,
+};
+
+/** Silences by label: a preview, and the act. */
+const silences = (
+  path: string,
+  [previewed, done]: readonly [string, string],
+  [before, summary]: readonly [string, string],
+  query: readonly string[],
+  body: Readonly<Record<string, Schema>>,
+  optional: readonly string[],
+) => ({
+  [path]: {
+    ...get(path, previewed, before, [...MACHINES, ...query], ref('FleetSilencePreview'))[path],
+    ...post(
+      path,
+      {
+        operationId: done,
+        summary,
+        description: 'One of `labels` and `machines` is required; `act` will do to end silences.',
+      },
+      object({ ...body, ...onMachines }, [...optional, ...Object.keys(onMachines)]),
+      {
+        200: answer('With `dry_run`: what it would do.', ref('FleetSilencePreview')),
+        202: answer('It has begun.', ref('FleetSilenceActWhole')),
+        409: {
+          description: '`confirm` is missing or is not the number of machines, which `count` says; or they are others.',
+        },
+        422: { description: 'The Idempotency-Key was used with another act.' },
+      },
+    )[path],
+  },
+});
+
 /** Operations by path, then by method. */
 export const OWN_PATHS: Readonly<Record<string, Readonly<Record<string, object>>>> = {
   ...get(
@@ -543,8 +655,8 @@ export const OWN_PATHS: Readonly<Record<string, Readonly<Record<string, object>>
   ...get(
     '/api/v1/campaigns/{campaign}',
     'getCampaign',
-    'One campaign, with its incidents',
-    MACHINES,
+    'One campaign, with its incidents: a page of them',
+    [...MACHINES, ...PAGES],
     ref('FleetCampaignWhole'),
   ),
   ...commandPaths,
@@ -731,11 +843,85 @@ export const OWN_PATHS: Readonly<Record<string, Readonly<Record<string, object>>
     [...MACHINES, ...PAGES],
     ref('FleetBulkActWhole'),
   ),
+  ...silences(
+    '/api/v1/silences/by-label',
+    ['previewSilences', 'silenceByLabel'],
+    ['On which machines a silence would be added', 'Add a silence on all machines with some labels'],
+    [],
+    { ...terms, from: time, until: time, reason: text },
+    [...Object.keys(terms), 'from'],
+  ),
+  ...silences(
+    '/api/v1/silences/by-label/end',
+    ['previewSilenceEnds', 'endSilencesByLabel'],
+    ['Which silences would be ended', 'End silences on all machines with some labels'],
+    ['act'],
+    { act: said(text, 'Only those that this act has added.'), ...terms, reason: text },
+    ['act', ...Object.keys(terms), 'reason'],
+  ),
+  ...get(
+    '/api/v1/silences/by-label/acts',
+    'listSilenceActs',
+    'The silences on many machines, and their ends',
+    [...MACHINES, ...PAGES],
+    listOf(ref('FleetSilenceAct')),
+  ),
+  ...get(
+    '/api/v1/silences/by-label/{act}',
+    'getSilenceAct',
+    'How far such an act is, machine by machine',
+    MACHINES,
+    ref('FleetSilenceActWhole'),
+  ),
   ...get('/api/v1/acts', 'listActs', 'The acts on many machines', PAGES, listOf(ref('FleetAct'))),
+};
+
+const history = {
+  in: 'query',
+  name: 'log',
+  description:
+    'A history of the machine’s log by its name, or the identity of the log: also one that the machine has left.',
+  schema: text,
+};
+
+/** What reads of the recorder take at a fleet besides machines, and how their answers differ. */
+export const FLEET_DIFFERENCES: Readonly<
+  Record<string, { readonly parameters: readonly object[]; readonly description: string }>
+> = {
+  '/api/v1/incidents/bundle': {
+    parameters: [history],
+    description:
+      'At a fleet all incidents are of one machine and one history of its log. The fleet makes and signs the bundle: ' +
+      '`signed_by` and `machine` in the manifest say so, and whether it has verified the hashes of the log. Its public ' +
+      'key verifies it.',
+  },
+  '/api/v1/forensic/export': {
+    parameters: [history],
+    description:
+      'At a fleet it is of one machine and one history of its log, and `signature` is Ed25519 by the fleet’s key, in ' +
+      'lower-case hex, over `incident-recorder-forensic/1`, a newline and `bundle_hash`. `system_state` says whose.',
+  },
 };
 
 /** The answers to reads that the recorder has too, for requests that name no machine. */
 export const FLEET_WIDE: Readonly<Record<string, Schema>> = {
   '/api/v1/containment': { type: 'object', additionalProperties: ref('FleetInForce') },
   '/api/v1/containment/{action}': ref('FleetActionInForce'),
+  '/api/v1/incidents/changes': ref('FleetChanges'),
+};
+
+/** Parameters of such reads that take more than at a recorder, by their names. */
+export const FLEET_PARAMETERS: Readonly<Record<string, Readonly<Record<string, object>>>> = {
+  '/api/v1/incidents/changes': {
+    after: {
+      description:
+        'Of one `machine`: everything behind the entry with this sequence number. Of several: everything that the fleet has ' +
+        'taken since this place, which is the `id` of an event of the stream, or `through` or `next` of an earlier answer.',
+      schema: { anyOf: [{ type: 'integer' }, { type: 'string' }] },
+    },
+    since: {
+      description:
+        'Of one `machine`: everything that was written since a time. Of several: everything that the fleet has taken since.',
+    },
+  },
 };

@@ -5,6 +5,7 @@ import { FleetAlarms } from '../alarms.ts';
 import { FleetCommands } from '../commands.ts';
 import { LabelActs } from '../label-acts.ts';
 import { ReleaseActs } from '../release-acts.ts';
+import { SilenceActs } from '../silence-acts.ts';
 import { bulkRoutes } from './bulk.ts';
 import { byLabelRoutes } from './by-label.ts';
 import { campaignRoutes } from './campaigns.ts';
@@ -13,17 +14,18 @@ import { fleetIncidentRoutes } from './fleet-incidents.ts';
 import { machineListRoutes } from './machines.ts';
 import { machineLogRoutes } from './machine-log.ts';
 import { changesRoutes } from './changes.ts';
+import { exportRoutes } from './exports.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { groupRoutes } from './groups.ts';
 import { identityRoutes } from './identity.ts';
 import { incidentRoutes } from './incidents.ts';
 import { KeptSums } from './kept-sums.ts';
-import { machinesAloneRoutes } from './machines-alone.ts';
 import { postureRoutes } from './posture.ts';
 import { recoveryRoutes } from './recoveries.ts';
 import { releaseByLabelRoutes } from './release-by-label.ts';
 import { releasePreviewRoutes } from './release-preview.ts';
 import { serviceRoutes } from './service.ts';
+import { silenceByLabelRoutes } from './silence-by-label.ts';
 import { silenceRoutes } from './silences.ts';
 import { statechartRoutes } from './statecharts.ts';
 import { statisticsRoutes } from './stats.ts';
@@ -43,6 +45,7 @@ export const readRoutes = (dependencies: FleetDependencies): readonly ApiRoute[]
   const commands = dependencies.commands ?? new FleetCommands(dependencies);
   const acts = dependencies.acts ?? new LabelActs({ ...dependencies, commands });
   const releases = dependencies.releases ?? new ReleaseActs({ ...dependencies, commands });
+  const silences = dependencies.silences ?? new SilenceActs({ ...dependencies, commands });
   const own = [
     ...machineListRoutes(dependencies, alarms),
     ...fleetIncidentRoutes(dependencies, alarms, admissions),
@@ -53,6 +56,7 @@ export const readRoutes = (dependencies: FleetDependencies): readonly ApiRoute[]
     // Before the others by label: release is no act.
     ...releaseByLabelRoutes(dependencies, releases, admissions),
     ...byLabelRoutes(dependencies, acts, admissions),
+    ...silenceByLabelRoutes(dependencies, silences, admissions),
   ];
   const reads = [
     ...incidentRoutes(dependencies, totals),
@@ -67,10 +71,9 @@ export const readRoutes = (dependencies: FleetDependencies): readonly ApiRoute[]
     ...machineLogRoutes(dependencies),
     ...silenceRoutes(dependencies),
     ...identityRoutes(dependencies),
-    ...machinesAloneRoutes(dependencies),
+    ...exportRoutes(dependencies, admissions),
   ];
-  const alone = new Set(machinesAloneRoutes(dependencies).map(({ path }) => path));
-  const paths = reads.map(({ path }) => path).filter((path) => !alone.has(path));
+  const paths = reads.map(({ path }) => path);
   // The fleet's own first: by-label is no action.
   return [...own, ...reads, ...serviceRoutes(dependencies, streams, paths)];
 };

@@ -12,26 +12,30 @@ import { KIND, lexemeOf } from '../lexeme.ts';
 /** What of a list's query the search index is asked for. */
 export type Searched = Pick<ListQuery, 'words' | 'terms' | 'evidence' | 'by' | 'resolutions' | 'snoozed'>;
 
+/**
+ * What is searched for: parts of a `tsquery`. An incident must have all of them, each among the words of its report or among
+ * those that were added.
+ */
+export type Wanted = readonly string[];
+
 /** What only the search index knows of a query; undefined when it asks for nothing of that. */
-export function tsqueryOf({ words = [], terms = [], evidence = false, by = [] }: Searched): string | undefined {
+export function wantedIn({ words = [], terms = [], evidence = false, by = [] }: Searched): Wanted | undefined {
   const wanted = words.map((word) => wordOf(word, evidence ? EVERYWHERE : OWN));
   for (const term of terms) {
     const one = termOf(term);
     if (one !== undefined) wanted.push(one);
   }
   if (by.length > 0) wanted.push(anyOf(by.map(byMark)));
-  return wanted.length === 0 ? undefined : wanted.join(' & ');
+  return wanted.length === 0 ? undefined : wanted;
 }
 
 /** The same with what columns know and no index of them: for an index that finds few incidents quickly. */
-export function narrowTsqueryOf(query: Searched): string | undefined {
+export function narrowlyWantedIn(query: Searched): Wanted | undefined {
   const { resolutions = [], snoozed } = query;
-  const wanted: string[] = [];
-  const searched = tsqueryOf(query);
-  if (searched !== undefined) wanted.push(searched);
+  const wanted = [...(wantedIn(query) ?? [])];
   if (resolutions.length > 0) wanted.push(anyOf(resolutions.map(resolutionMark)));
   if (snoozed === true) wanted.push(anyOf([SNOOZED]));
-  return wanted.length === 0 ? undefined : wanted.join(' & ');
+  return wanted.length === 0 ? undefined : wanted;
 }
 
 /** Incidents with all of some values in their evidence. */

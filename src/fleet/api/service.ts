@@ -7,7 +7,7 @@ import { respondJson } from '../../api/respond.ts';
 import { found, RecorderError } from '../../errors.ts';
 import { Exposition, type Format, FORMATS } from '../../metrics/exposition.ts';
 import type { FleetDependencies } from './dependencies.ts';
-import { FLEET_WIDE, OWN_PATHS, OWN_SCHEMAS } from './own-description.ts';
+import { FLEET_DIFFERENCES, FLEET_PARAMETERS, FLEET_WIDE, OWN_PATHS, OWN_SCHEMAS } from './own-description.ts';
 import { admitted } from './reading.ts';
 import type { FleetStreams } from './stream.ts';
 
@@ -122,7 +122,8 @@ interface Description {
 }
 
 interface Operation {
-  readonly parameters?: readonly object[];
+  readonly description?: string;
+  readonly parameters?: readonly { readonly name: string }[];
   readonly responses?: Readonly<
     Record<string, { readonly content: { readonly 'application/json': { readonly schema: object } } }>
   >;
@@ -139,8 +140,11 @@ function descriptionOf(text: string, paths: readonly string[]): object {
   const { components, ...others } = rest as { readonly components?: { readonly schemas?: object } };
   const shown = Object.entries(all).flatMap(([path, { get }]) => {
     if (get === undefined || !paths.includes(path.replaceAll(/\{(\w+)\}/g, ':$1'))) return [];
-    const parameters = [...(get.parameters ?? []), ...MACHINE_PARAMETERS];
-    return [[path, { get: { ...get, parameters, ...wideAnswer(path, get) } }]];
+    const { parameters: more = [], description: differs } = FLEET_DIFFERENCES[path] ?? {};
+    const own = (get.parameters ?? []).map((one) => ({ ...one, ...FLEET_PARAMETERS[path]?.[one.name] }));
+    const parameters = [...own, ...MACHINE_PARAMETERS, ...more];
+    const description = differs === undefined ? {} : { description: `${get.description ?? ''} ${differs}`.trim() };
+    return [[path, { get: { ...get, ...description, parameters, ...wideAnswer(path, get) } }]];
   });
   const described: Record<string, object> = Object.fromEntries(shown);
   for (const [path, operations] of Object.entries(OWN_PATHS)) described[path] = { ...described[path], ...operations };

@@ -9,7 +9,8 @@ import { type EvidenceValue, LONGEST_TERM } from '../../search/evidence-words.ts
 import type { FleetDatabase } from '../database.ts';
 import { documentsOf, type IncidentKey } from './documents.ts';
 import type { OneIncident } from './one-incident.ts';
-import { anyText, foundBy, matches } from './list-filter.ts';
+import { anyText, foundBy, haveAdded, haveReported, matches } from './list-filter.ts';
+import { partsOfRanks } from './list-order.ts';
 import { pairsQuery } from './search-query.ts';
 
 /** How many values are looked up, how many incidents are looked at for each, and how many are compared in all. */
@@ -98,25 +99,34 @@ const candidateOf = ({ machine, log, id, created_at, number }: Found, count: num
 
 const nameOf = ({ machine, id }: Pick<IncidentKey, 'machine' | 'id'>): string => `${machine} ${id}`;
 
+const NEWEST_FIRST = sql`created_at DESC, machine DESC, id DESC`;
+
 async function newestWith(
   db: FleetDatabase,
   values: readonly EvidenceValue[],
   machines: readonly string[] | undefined,
 ): Promise<readonly Found[]> {
-  const query = pairsQuery(values.map(({ path, value }) => ({ path, value: String(value) })));
+  const wanted = [pairsQuery(values.map(({ path, value }) => ({ path, value: String(value) })))];
   const ofMachines = machines === undefined ? sql`` : sql`AND i.machine = ${anyText(machines)}`;
   const { rows: counts } = await sql<{ count: number }>`
     SELECT count(*) AS count FROM (
-      SELECT 1 FROM words w WHERE w.search @@ ${query}::tsquery LIMIT ${sql.lit(FEW + 1)}
+      SELECT 1 FROM ${haveReported(wanted)} UNION ALL SELECT 1 FROM ${haveAdded(wanted)} LIMIT ${sql.lit(FEW + 1)}
     ) AS few`.execute(db);
+  const newest = sql.join(
+    partsOfRanks().map(
+      (part) => sql`(
+        SELECT machine, log, id, created_at, number FROM incidents i WHERE i.current AND ${part} ${ofMachines}
+        ORDER BY ${NEWEST_FIRST} LIMIT ${sql.lit(MOST_LOOKED_AT)})`,
+    ),
+    sql` UNION ALL `,
+  );
   // Of what many have, the newest are among the newest of all.
   const from =
     Number(counts[0]?.count) <= FEW
-      ? sql`${foundBy(query)} WHERE i.current ${ofMachines}`
+      ? sql`${foundBy(wanted)} WHERE i.current ${ofMachines}`
       : sql`(
-          SELECT machine, log, id, created_at, number FROM incidents i WHERE i.current ${ofMachines}
-          ORDER BY i.created_at DESC, i.machine DESC, i.id DESC LIMIT ${sql.lit(MOST_LOOKED_AT)}
-        ) AS i WHERE ${matches(query)}`;
+          SELECT * FROM (${newest}) AS u ORDER BY ${NEWEST_FIRST} LIMIT ${sql.lit(MOST_LOOKED_AT)}
+        ) AS i WHERE ${matches(wanted)}`;
   const { rows } = await sql<Found>`
     WITH f AS MATERIALIZED (SELECT i.machine, i.log, i.id, i.created_at, i.number FROM ${from})
     SELECT * FROM f ORDER BY created_at DESC, number DESC, machine LIMIT ${sql.lit(NEWEST + 1)}`.execute(db);

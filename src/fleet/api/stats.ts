@@ -32,8 +32,9 @@ import {
 } from '../../query/comparison-reading.ts';
 import { statisticsOf } from '../../query/statistics.ts';
 import type { FleetDatabase } from '../database.ts';
-import { SAMPLE_PART, SAMPLE_PARTS } from '../migrations.ts';
-import { COUNTED, countsOfIncidents, createdIn, sumOfCounts } from '../read-models/created-counts.ts';
+import { IN_SAMPLES, SAMPLE_PART, SAMPLE_PARTS } from '../migrations.ts';
+import { ANY_RANK, COUNTED, countsOfIncidents, createdIn, sumOfCounts } from '../read-models/created-counts.ts';
+import { markedHours } from '../read-models/marks.ts';
 import { DAY_OF_HOURS } from '../read-models/sums.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { parameters } from './one-incident.ts';
@@ -101,14 +102,18 @@ export const statisticsRoutes = (
 /** What happened in each of the last hours. */
 async function activityIn(db: FleetDatabase, machines: Machines, now: number, hours: number): Promise<ActivityReading> {
   const { first, last, recent } = hoursUpTo(now, hours);
-  const isActive = sql`EXISTS (SELECT 1 FROM logs l WHERE l.machine = h.machine AND l.log = h.log AND l.active)`;
   const [counts, waiting] = await Promise.all([
     countsOfHours(db, machines, first, last),
     sql<{ length: number; beginning: number; count: number }>`
-      SELECT h.length, h.beginning, sum(h.count)::bigint AS count FROM waiting h
-      WHERE ((h.length = ${LONG} AND h.beginning < ${recent}) OR (h.length = ${SHORT} AND h.beginning >= ${recent}))
-        AND h.count > 0 AND ${isActive} ${ofMachines(machines)}
-      GROUP BY h.length, h.beginning`.execute(db),
+      SELECT w.length, floor(w.at / w.length)::bigint * w.length AS beginning, count(*) AS count
+      FROM (
+        SELECT u.at, CASE WHEN u.at < ${recent} THEN ${sql.lit(LONG)}::bigint ELSE ${sql.lit(SHORT)} END AS length
+        FROM (
+          SELECT date_part('epoch', i.created_at) * 1000 AS at
+          FROM incidents i JOIN logs l ON l.machine = i.machine AND l.log = i.log AND l.active
+          WHERE i.current AND i.waited ${machines === undefined ? sql`` : sql`AND i.machine = ${anyText(machines)}`}
+        ) AS u
+      ) AS w GROUP BY 1, 2`.execute(db),
   ]);
   return activityOf(now, hours, { counts, waiting: waiting.rows });
 }
@@ -135,7 +140,7 @@ async function countsOfHours(
     machines === undefined
       ? sql`
           WITH changed AS MATERIALIZED (
-            SELECT DISTINCT hour FROM marks WHERE what = 'activity' AND hour ${within}
+            ${markedHours('activity')} WHERE hour ${within}
           )
           SELECT s.hour, s.what, s.step, s.count FROM hour_sums s
           WHERE s.machine = '' AND s.hour ${within} AND s.hour NOT IN (SELECT hour FROM changed)
@@ -178,8 +183,8 @@ async function countedByHour(db: FleetDatabase, { since, until }: TimeRange) {
   const [first, last] = [Math.floor(since / MINUTE), Math.floor(until / MINUTE)];
   const { rows } = await sql<{ value: number; count: number }>`
     WITH changed AS MATERIALIZED (
-      SELECT DISTINCT hour FROM marks
-      WHERE what = 'created' AND hour >= ${Math.floor(since / HOUR)}::bigint AND hour <= ${Math.floor(until / HOUR)}::bigint
+      ${markedHours('created')}
+      WHERE hour >= ${Math.floor(since / HOUR)}::bigint AND hour <= ${Math.floor(until / HOUR)}::bigint
     ), met AS MATERIALIZED (
       SELECT ${first}::bigint + 60 * n AS minute FROM generate_series(0, ${Math.floor((last - first) / 60)}::bigint) AS n
       UNION SELECT ${last}::bigint
@@ -250,7 +255,7 @@ function countedOfAll(db: FleetDatabase, { since, until }: TimeRange, value: Raw
   const last = isWhole ? end : first;
   return sql<Record<string, unknown>>`
     WITH changed AS MATERIALIZED (
-      SELECT DISTINCT hour FROM marks WHERE what = 'created' AND hour >= ${first}::bigint AND hour < ${last}::bigint
+      ${markedHours('created')} WHERE hour >= ${first}::bigint AND hour < ${last}::bigint
     ), single AS MATERIALIZED (
       SELECT hour FROM generate_series(${first}::bigint, ${Math.min(from, last) - 1}::bigint) AS hour
       UNION ALL SELECT hour FROM generate_series(${Math.max(to, first)}::bigint, ${last - 1}::bigint) AS hour
@@ -290,8 +295,8 @@ async function timedIn(db: FleetDatabase, machines: Machines, range: TimeRange, 
   const ofScope = machines === undefined ? sql`true` : sql`i.machine = ${anyText(machines)}`;
   const sampled = isSample
     ? sql`generate_series(0, ${parts - 1}::int) AS part CROSS JOIN LATERAL (
-        ${rows} AND ${sql.raw(SAMPLE_PART)} = part OFFSET 0) AS i`
-    : sql`(${rows} AND ${ofScope}) AS i`;
+        ${rows} AND ${sql.raw(SAMPLE_PART)} = part AND ${sql.raw(IN_SAMPLES)} OFFSET 0) AS i`
+    : sql`(${rows} AND ${ANY_RANK} AND ${ofScope}) AS i`;
   const took = (ended: string) =>
     sql`string_agg((date_part('epoch', ${sql.ref(ended)} - i.created_at) * 1000)::bigint::text, ',')`;
   const { rows: all } = await sql<{ count: number; contain: string; acknowledge: string; resolve: string }>`

@@ -5,12 +5,9 @@
  * same whatever the number of entries, and needs nothing of the database that only PostgreSQL has. It knows how far it has
  * read each log. A new reader begins there.
  *
- * A reader that comes back names its place: a time by the clock of the database, and how far it was in the logs that had
- * advanced shortly before. Transactions become visible in another order than their times: so what was stored up to `OVERLAP`
- * before that time is looked through again, without what the place says was sent.
+ * A reader that comes back names its place: see `stream-place.ts`.
  */
 import type { Context } from 'koa';
-import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { sql } from 'kysely';
 import { SEVERITIES } from '../../../machines/vocabulary.ts';
@@ -24,19 +21,18 @@ import { RecorderError } from '../../errors.ts';
 import * as z from 'zod/mini';
 import { CampaignNews } from '../campaign-news.ts';
 import type { FleetDatabase } from '../database.ts';
-import { campaignFor, type ShownCampaign } from './campaigns.ts';
+import { campaignsFor, type ShownCampaign } from './campaigns.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { parameters } from './one-incident.ts';
 import { anyText, time } from './list-filter.ts';
 import { type Reading, readingIn, stillReads } from './reading.ts';
 import { scopeOf } from './scope.ts';
+import { keyOf, OVERLAP, readStreamPlace, type StreamPlace, writeStreamPlace } from './stream-place.ts';
 
 const POLL_EVERY = SECOND / 4;
 const BEAT_EVERY = 15 * SECOND;
 /** How often campaigns are looked at. */
 const CAMPAIGNS_EVERY = SECOND;
-/** How long a transaction that stores entries may take, in milliseconds. */
-const OVERLAP = 10 * SECOND;
 /** How far back a reader may go on from. */
 const LONGEST_ABSENCE = 24 * 60 * MINUTE;
 const MOST_STREAMS = 256;
@@ -47,8 +43,6 @@ const RETRY = 2 * SECOND;
 const PATIENCE = MINUTE;
 /** How many entries are read in one query. */
 const PAGE = 1000;
-/** How many logs a place names; a header must hold it. */
-const MOST_NAMED = 200;
 /** With more logs than this that have advanced lately, a place comes at the end of a turn and not with each event. */
 const MOST_IN_EACH = 16;
 
@@ -67,36 +61,6 @@ interface StoredLine {
   readonly incident: string | null;
   readonly line: string;
 }
-
-/** Where a reader is: see above. */
-export interface StreamPlace {
-  /** Milliseconds since the epoch, by the clock of the database. */
-  readonly at: number;
-  /** How far it was in the logs that had advanced shortly before. */
-  readonly sent: ReadonlyMap<string, number>;
-}
-
-/** A short word for a history of a machine's log. */
-const keyOf = ({ machine, log }: Pick<Advanced, 'machine' | 'log'>): string =>
-  createHash('sha256').update(`${machine} ${log}`).digest('base64url').slice(0, 12);
-
-export const writeStreamPlace = ({ at, sent }: StreamPlace): string =>
-  [String(at), ...[...sent].slice(-MOST_NAMED).map(([key, seq]) => `${key}:${seq}`)].join('.');
-
-/** Reads what `writeStreamPlace` wrote. @throws RecorderError `invalid_request` for anything else */
-export function readStreamPlace(text: string): StreamPlace {
-  const [at = '', ...named] = text.split('.');
-  const sent = new Map<string, number>();
-  for (const one of named) {
-    const [, key, seq] = /^([\w-]{12}):(\d{1,15})$/.exec(one) ?? [];
-    if (key === undefined) throw invalid();
-    sent.set(key, Number(seq));
-  }
-  if (!/^\d{1,15}$/.test(at) || named.length > MOST_NAMED) throw invalid();
-  return { at: Number(at), sent };
-}
-
-const invalid = (): RecorderError => new RecorderError('invalid_request', 'Last-Event-ID must be the id of an event');
 
 interface Reader {
   readonly response: ServerResponse;
@@ -247,18 +211,21 @@ export class FleetStreams {
   async #tellOfCampaigns(): Promise<void> {
     if (this.#clock.monotonic() - this.#lookedAtCampaigns < CAMPAIGNS_EVERY) return;
     this.#lookedAtCampaigns = this.#clock.monotonic();
-    for (const { campaign, event } of await this.#campaigns.look()) {
-      // Most readers see the same.
-      const seen = new Map<string, ShownCampaign | undefined>();
-      for (const { response, reading, machines, filter, waiting } of this.#readers) {
-        if (waiting !== undefined || response.closed) continue;
-        const now = { ...reading, machines: machines && [...machines] };
-        const key = JSON.stringify([now.bounds, now.machines, now.reader]);
-        if (!seen.has(key)) seen.set(key, await campaignFor(this.#db, campaign, now));
-        const shown = seen.get(key);
-        if (shown === undefined || !admitsCampaign(filter, shown)) continue;
-        const timestamp = new Date(this.#clock.now()).toISOString();
-        const data = { timestamp, event, data: shown };
+    const changes = await this.#campaigns.look();
+    if (changes.length === 0) return;
+    const named = changes.map(({ campaign }) => campaign);
+    // Most readers see the same.
+    const seen = new Map<string, ReadonlyMap<string, ShownCampaign>>();
+    for (const { response, reading, machines, filter, waiting } of this.#readers) {
+      if (waiting !== undefined || response.closed) continue;
+      const now = { ...reading, machines: machines && [...machines] };
+      const key = JSON.stringify([now.bounds, now.machines, now.reader]);
+      if (!seen.has(key)) seen.set(key, await campaignsFor(this.#db, named, now));
+      for (const { campaign, eventFor } of changes) {
+        const event = eventFor(machines);
+        const shown = seen.get(key)!.get(campaign);
+        if (event === undefined || shown === undefined || !admitsCampaign(filter, shown)) continue;
+        const data = { timestamp: new Date(this.#clock.now()).toISOString(), event, data: shown };
         response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
       }
     }

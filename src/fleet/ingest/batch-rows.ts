@@ -11,14 +11,14 @@ import {
   recoveryColumns,
 } from '../../domain/incident-columns.ts';
 import type { JsonObject } from '../../domain/entries.ts';
-import type { Incident, RecordChange } from '../../domain/incident.ts';
+import type { Incident } from '../../domain/incident.ts';
 import { type ActionPosture, deliveryRow, onRecord } from '../../domain/posture.ts';
-import { WaitingShares } from '../../query/activity-counts.ts';
 import { evidenceWords } from '../../search/evidence-words.ts';
-import { CUT_EVIDENCE, hasOtherWords, ownWordsOf } from '../../search/searched-incident.ts';
+import { CUT_EVIDENCE, hasOtherWords, laterWordsOf, reportedWordsOf } from '../../search/searched-incident.ts';
 import { KIND, LONGEST_LEXEME } from '../lexeme.ts';
 import { markAll, markChanged } from '../read-models/marks.ts';
 import type { FleetTables } from '../schema.ts';
+import type { LogRow } from './histories.ts';
 import { type BatchChanges, type HistoryFold, incidentOf } from './history-fold.ts';
 import { isTime } from './sound-incident.ts';
 import type { ReceivedLine } from './received-lines.ts';
@@ -58,11 +58,17 @@ const texts = (values: readonly (string | null)[]): RawBuilder<unknown> =>
 const times = (values: readonly (string | null)[]): RawBuilder<unknown> => sql`${texts(values)}::timestamptz[]`;
 
 /** Stores lines as they came. */
-export async function insertEntries(tx: Tx, { machine, log }: History, lines: readonly ReceivedLine[]): Promise<void> {
+export async function insertEntries(
+  tx: Tx,
+  { machine, log, advanced_at }: History & Pick<LogRow, 'advanced_at'>,
+  lines: readonly ReceivedLine[],
+): Promise<void> {
   if (lines.length === 0) return;
+  // Never earlier than what is stored of the log already: the clock of the database may jump, or be another server's.
+  const advanced = advanced_at?.toISOString() ?? null;
   await sql`
-    INSERT INTO entries (machine, log, seq, at, event, incident, line)
-    SELECT ${machine}, ${log}, * FROM unnest(
+    INSERT INTO entries (machine, log, stored_at, seq, at, event, incident, line)
+    SELECT ${machine}, ${log}, (SELECT greatest(clock_timestamp(), ${advanced}::timestamptz)), * FROM unnest(
       ${bigints(lines.map(({ seq }) => seq))}, ${times(lines.map(({ entry }) => entry.timestamp))},
       ${texts(lines.map(({ entry }) => entry.event))}, ${texts(lines.map(({ entry }) => incidentOf(entry) ?? null))},
       ${texts(lines.map(({ text }) => text))})`.execute(tx);
@@ -84,7 +90,6 @@ export async function writeChanges(
   await putPosture(tx, history, fold);
   await countStats(tx, history, changes);
   await countHours(tx, history, changes);
-  await countWaiting(tx, history, changes);
   await putSmall(tx, history, fold, changes);
   await markChanged(tx, history, {
     activity: hoursChanged(changes),
@@ -143,7 +148,9 @@ async function putIncidents(
     await sql`
       INSERT INTO words (machine, log, id, search)
       SELECT ${machine}, ${log}, id, ${VECTOR}
-      FROM unnest(${texts(of.map(({ id }) => id))}, ${texts(of.map(lexemesOf))}) AS new (id, lexemes)`.execute(tx);
+      FROM unnest(${texts(of.map(({ id }) => id))}, ${texts(of.map(lexemesOfReport))}) AS new (id, lexemes)`.execute(
+      tx,
+    );
   }
   if (changed.length > 0) {
     const all = changed.map(({ now }) => now);
@@ -173,17 +180,30 @@ async function putIncidents(
         ${texts(all.map(({ snapshot }) => JSON.stringify(snapshot.context)))},
         ${texts(of.map(({ id }) => changes.documents.get(id)!))}) AS new (id, context, document)
       WHERE old.machine = ${machine} AND old.log = ${log} AND old.id = new.id`.execute(tx);
-    const reworded = changed.flatMap((one) => {
-      const lexemes = otherWords(one);
-      return lexemes === null ? [] : [{ id: one.now.incident.id, lexemes }];
-    });
-    if (reworded.length > 0)
-      await sql`
-        UPDATE words AS old SET search = ${VECTOR}
-        FROM unnest(${texts(reworded.map(({ id }) => id))}, ${texts(reworded.map(({ lexemes }) => lexemes))})
-          AS new (id, lexemes)
-        WHERE old.machine = ${machine} AND old.log = ${log} AND old.id = new.id`.execute(tx);
   }
+  await putLaterWords(tx, { machine, log }, changes);
+}
+
+/** Writes what was added to incidents that they are found by, where that is something else than before. */
+async function putLaterWords(tx: Tx, { machine, log }: History, { incidents }: BatchChanges): Promise<void> {
+  const added: { readonly id: string; readonly lexemes: string }[] = [];
+  const dropped: string[] = [];
+  for (const { before, now } of incidents.values()) {
+    if (before !== undefined && !hasOtherWords(before.incident, now.incident)) continue;
+    const { id } = now.incident;
+    const lexemes = laterLexemesOf(now.incident);
+    if (lexemes !== '') added.push({ id, lexemes });
+    else if (before !== undefined) dropped.push(id);
+  }
+  if (added.length > 0)
+    await sql`
+      INSERT INTO later_words (machine, log, id, search)
+      SELECT ${machine}, ${log}, id, ${VECTOR}
+      FROM unnest(${texts(added.map(({ id }) => id))}, ${texts(added.map(({ lexemes }) => lexemes))}) AS new (id, lexemes)
+      ON CONFLICT (machine, log, id) DO UPDATE SET search = excluded.search`.execute(tx);
+  if (dropped.length > 0)
+    await sql`
+      DELETE FROM later_words WHERE machine = ${machine} AND log = ${log} AND id = ANY(${texts(dropped)})`.execute(tx);
 }
 
 /** When incidents came to their ends, and whether they wait: four columns. */
@@ -197,42 +217,41 @@ function ends(of: readonly Incident[]): RawBuilder<unknown> {
   ]);
 }
 
-/** What a changed incident is found by, where that is something else than before. */
-const otherWords = ({ before, now }: RecordChange): string | null =>
-  before !== undefined && hasOtherWords(before.incident, now.incident) ? lexemesOf(now.incident) : null;
-
 /** What is looked at of each kind of words, in characters; the database bounds a vector at 1 MiB. */
 const MOST_CHARACTERS = 50_000;
 
-/** What an incident is found by: its lexemes, with a space between them. The database sorts them and drops those that recur. */
-function lexemesOf(incident: Incident): string {
-  const { words, people, marks } = ownWordsOf(incident);
-  const { evidence, latest_report: latest } = incident;
+/** What a report is found by: lexemes, with a space between them. The database sorts them and drops those that recur. */
+function lexemesOfReport(incident: Incident): string {
+  const { words, people } = reportedWordsOf(incident);
+  const { evidence } = incident;
+  const lexemes =
+    lexemesIn(words, KIND.words) +
+    lexemesIn(people, KIND.people) +
+    (evidence === undefined ? '' : lexemesOfEvidence(evidence));
+  return lexemes.slice(1);
+}
+
+/** The same of what was added to it; empty where nothing was. */
+function laterLexemesOf(incident: Incident): string {
+  const { words, people, marks } = laterWordsOf(incident);
+  const { latest_report: latest } = incident;
   const lexemes =
     lexemesIn(words, KIND.words) +
     lexemesIn(people, KIND.people) +
     lexemesIn(marks, KIND.marks) +
-    (evidence === undefined ? '' : lexemesOfEvidence(evidence)) +
     (latest?.evidence === undefined ? '' : lexemesOfEvidence(latest.evidence));
   return lexemes.slice(1);
 }
 
-/** Evidence stays the same while all else of an incident changes. */
-const knownLexemes = new WeakMap<JsonObject, string>();
-
 function lexemesOfEvidence(evidence: JsonObject): string {
-  let known = knownLexemes.get(evidence);
-  if (known !== undefined) return known;
   const { words, marks, isCut } = evidenceWords(evidence);
-  known = lexemesIn(words, KIND.evidence) + lexemesIn(isCut ? `${marks} ${CUT_EVIDENCE}` : marks, KIND.marks);
-  knownLexemes.set(evidence, known);
-  return known;
+  return lexemesIn(words, KIND.evidence) + lexemesIn(isCut ? `${marks} ${CUT_EVIDENCE}` : marks, KIND.marks);
 }
 
 /** The words of a text as lexemes, with a space before each. */
 function lexemesIn(text: string, kind: string): string {
   const words = text.slice(0, MOST_CHARACTERS).toLowerCase().match(WORDS);
-  return words === null ? '' : ` ${kind}${words.join(` ${kind}`)}`;
+  return words === null ? '' : ` ${kind}${[...new Set(words)].join(` ${kind}`)}`;
 }
 
 /** All but the signs of ASCII; lower case. */
@@ -351,23 +370,6 @@ async function countHours(tx: Tx, { machine, log }: History, { hours }: BatchCha
   );
 }
 
-async function countWaiting(tx: Tx, { machine, log }: History, { incidents }: BatchChanges): Promise<void> {
-  const shares = new WaitingShares();
-  for (const { before, now } of incidents.values()) shares.follow(before?.incident, now.incident);
-  const rows = [...shares.rows()];
-  if (rows.length === 0) return;
-  // Two reports of one hour are counted in its long stretch twice.
-  await sql`
-    INSERT INTO waiting (machine, log, length, beginning, count)
-    SELECT ${machine}, ${log}, length, beginning, sum(count) FROM unnest(${bigints(rows.map(({ length }) => length))},
-      ${bigints(rows.map(({ beginning }) => beginning))}, ${bigints(rows.map(({ count }) => count))})
-      AS new (length, beginning, count)
-    GROUP BY length, beginning
-    ON CONFLICT (machine, log, length, beginning) DO UPDATE SET count = waiting.count + excluded.count`.execute(tx);
-  if (rows.some(({ count }) => count < 0))
-    await sql`DELETE FROM waiting WHERE machine = ${machine} AND log = ${log} AND count = 0`.execute(tx);
-}
-
 /** What there are few of. */
 async function putSmall(tx: Tx, history: History, fold: HistoryFold, changes: BatchChanges): Promise<void> {
   const { machine, log } = history;
@@ -410,11 +412,11 @@ export const READ_MODELS = [
   'incidents',
   'documents',
   'words',
+  'later_words',
   'deliveries',
   'posture',
   'stats',
   'hours',
-  'waiting',
   'silences',
   'guards',
   'findings',

@@ -322,6 +322,9 @@ function followFinding(
 /** `log.anchored`: the machine has recorded an anchor of the fleet. */
 function followAnchor(entry: Entry, changes: BatchChanges): void {
   if ((entry.event as string) !== 'log.anchored') return;
-  const { anchored_seq: seq } = entry.data as { readonly anchored_seq?: unknown };
-  if (Number.isSafeInteger(seq)) changes.recorded = { seq: seq as number, at: entry.timestamp };
+  const { anchored_seq: seq, time } = entry.data as { readonly anchored_seq?: unknown; readonly time?: unknown };
+  // The fleet has written that time: the clock of the machine may be wrong.
+  const at = isTime(time) ? time : entry.timestamp;
+  if (Number.isSafeInteger(seq) && Number(seq) > 0 && Number(seq) < entry.data.seq)
+    changes.recorded = { seq: seq as number, at };
 }

@@ -9,6 +9,7 @@
  * differs; the fleet incident `log_diverged` says so. Nothing that was stored is changed.
  */
 import { sql, type Transaction } from 'kysely';
+import { type Anchor, readAnchor } from '../../anchor.ts';
 import { chainHash } from '../../audit/chain-hash.ts';
 import { CompactRange, type WrittenRange } from '../../audit/compact-range.ts';
 import { type Clock, SECOND } from '../../clock.ts';
@@ -166,6 +167,8 @@ export class Ingest {
           .execute();
         this.#folds.take(machine, log);
       }
+      // What campaigns have is counted again as well.
+      await tx.updateTable('campaign_progress').set({ counted: 0 }).where('machine', '=', machine).execute();
       return rows;
     });
     for (const { log, first_seq, through } of logs.toReversed()) {
@@ -240,6 +243,7 @@ export class Ingest {
       isLost: (known[0]?.key_lost_from ?? null) !== null,
     };
     const lines = readLines(batch, keys, known[0]);
+    await this.#requireOwn(tx, batch, lines);
     const place =
       known.length === 0 ? this.#begin(batch, lines, rows) : await this.#find(tx, batch, lines, rows, known);
     const { row, fresh, divergence } = place;
@@ -283,6 +287,25 @@ export class Ingest {
     const anchor = fold && (await anchorIfDue(tx, this.#options, row, fold));
     const stored = { machine, log, through: row.through, hash: row.hash, stored: 0 };
     return { stored: { ...stored, ...(anchor && { anchor }), ...diverged(divergence) }, divergence };
+  }
+
+  /**
+   * Whether the log is another machine's: it holds an anchor that this fleet has signed for that one. One that was revoked
+   * may have been enrolled again under this name.
+   * @throws RecorderError `conflict`
+   */
+  async #requireOwn(tx: Tx, { machine, log }: Batch, lines: readonly ReceivedLine[]): Promise<void> {
+    for (const { seq, entry } of lines) {
+      if (entry.event !== 'log.anchored' || entry.data.machine === machine) continue;
+      const anchor = anchorBy(this.#options.signer, entry.data.anchor);
+      if (anchor === undefined || anchor.log !== log || anchor.machine === machine) continue;
+      const { rows } = await sql`
+        SELECT 1 FROM machines WHERE machine = ${anchor.machine} AND revoked_at IS NULL`.execute(tx);
+      if (rows.length === 0) continue;
+      // Its name is not said: whoever sends this may not know it.
+      const message = `entry ${seq} is an anchor of this fleet for another machine, so this is the log of that one`;
+      throw conflict('wrong_machine', message, { machine, log });
+    }
   }
 
   /** Where a log begins that the fleet does not have. */
@@ -555,6 +578,17 @@ function divergenceOf({ log, diverged_from, diverged_at_seq }: LogRow): Divergen
   return { why: 'rewritten', first_differing_seq: diverged_at_seq, history: log, left: diverged_from };
 }
 
+/** An anchor that this fleet has signed; undefined for anything else. */
+function anchorBy(signer: Signer, note: unknown): Anchor | undefined {
+  if (typeof note !== 'string') return undefined;
+  try {
+    return readAnchor(note, [signer]);
+  } catch (error) {
+    if (error instanceof RecorderError) return undefined;
+    throw error;
+  }
+}
+
 const conflict = (code: string, message: string, expected: object): RecorderError =>
   new RecorderError('conflict', message, { fields: { code, expected } });
 
@@ -621,7 +655,7 @@ async function advance(
   const lost = isLost ? (row.key_lost_from ?? unverified) : null;
   await sql`
     UPDATE logs SET through = ${last.seq}, hash = ${last.entry.entry_hash}, last_at = ${last.entry.timestamp}::timestamptz,
-      first_at = coalesce(first_at, ${first.entry.timestamp}::timestamptz), advanced_at = clock_timestamp(),
+      first_at = coalesce(first_at, ${first.entry.timestamp}::timestamptz), advanced_at = greatest(clock_timestamp(), advanced_at),
       entries = ${Math.max(batch.entries ?? 0, last.seq)}, unverified_from = coalesce(unverified_from, ${unverified}::bigint),
       key_lost_from = ${lost}::bigint
     WHERE machine = ${row.machine} AND log = ${row.log}`.execute(tx);

@@ -123,6 +123,15 @@ const EVENT = /^[a-z][a-z0-9_.-]{0,127}$/;
 const HASH = /^[0-9a-f]{64}$/;
 const ALGORITHM = /^[a-z0-9-]{1,32}$/;
 
+/** What may be a number beyond those of IEEE 754, in JSON. */
+const HUGE_NUMBER = /[:,[]\s*-?(?:\d+(?:\.\d+)?[eE]\+?\d{3}|\d{200})/;
+
+/** Whether all numbers in a value are finite. It nests no deeper than `DEEPEST`. */
+function isFinite(value: unknown): boolean {
+  if (typeof value === 'number') return Number.isFinite(value);
+  return typeof value !== 'object' || value === null || Object.values(value).every(isFinite);
+}
+
 function readShape(text: string, seq: number): Entry {
   // Streams give lines as they came: white space before the object, or a carriage return, would end an event early.
   if (!text.startsWith('{') || text.includes('\r')) throw new LineFault(seq, 'not a JSON object on one line');
@@ -135,6 +144,8 @@ function readShape(text: string, seq: number): Entry {
   if (!isObject(value)) throw new LineFault(seq, 'not a JSON object');
   if (holdsMore(text, DEEPEST) && isDeeper(value as JsonValue, DEEPEST))
     throw new LineFault(seq, 'it nests deeper than an entry');
+  // What is read as infinite could not be written again.
+  if (HUGE_NUMBER.test(text) && !isFinite(value)) throw new LineFault(seq, 'it has a number that is too large');
   const { timestamp, event, data, prev_hash, entry_hash, algorithm } = value;
   const keys = Object.keys(value);
   if (keys.length !== FIELDS.length || !FIELDS.every((field) => Object.hasOwn(value, field)))

@@ -1,6 +1,10 @@
 /** How incidents that were created in a time are counted for comparisons: all, and those that wait for a step. */
 import { type RawBuilder, sql } from 'kysely';
+import { SEVERITIES } from '../../../machines/vocabulary.ts';
 import { STEPS } from '../../query/comparison-reading.ts';
+
+/** Any severity, of rows `i`: the index of severities has what was created in a time, in as many parts. */
+export const ANY_RANK: RawBuilder<unknown> = sql`i.rank = ANY(ARRAY[${sql.join(SEVERITIES.map((_, rank) => sql.lit(rank)))}]::smallint[])`;
 
 const WAITS = {
   contain: sql`i.waited`,
@@ -39,6 +43,6 @@ export const createdIn = (
 ): RawBuilder<unknown> => sql`
   (${spans}) AS span CROSS JOIN LATERAL (
     SELECT i.created_at, i.machine, i.class, i.source, i.rank, i.state, i.waited FROM incidents i
-    WHERE i.current AND i.drill = 0 AND i.created_at >= span.begun AND i.created_at < span.ended
+    WHERE i.current AND i.drill = 0 AND ${ANY_RANK} AND i.created_at >= span.begun AND i.created_at < span.ended
       AND ${condition} OFFSET 0
   ) AS i`;

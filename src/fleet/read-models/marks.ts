@@ -36,21 +36,43 @@ export async function markChanged(
   if (hours.length + begun.length === 0) return;
   const array = (values: readonly number[]): RawBuilder<unknown> => sql`${`{${values.join()}}`}::text::bigint[]`;
   await sql`
-    INSERT INTO marks (machine, log, what, hour, batch)
-    SELECT ${machine}, ${log}, what, hour, ${BATCH} FROM (
-      SELECT 'activity' AS what, unnest(${array(hours)}) AS hour
-      UNION ALL SELECT 'created', unnest(${array(begun)})
-    ) AS changed`.execute(tx);
+    INSERT INTO marks (machine, log, batch, activity, created)
+    VALUES (${machine}, ${log}, ${BATCH}, ${array(hours)}, ${array(begun)})`.execute(tx);
 }
 
 /** Marks all hours of a machine: another history counts now, or its read models are made again. */
 export async function markAll(tx: Tx, machine: string): Promise<void> {
   await sql`
-    INSERT INTO marks (machine, log, what, hour, batch)
-    SELECT ${machine}, '', what, hour, ${BATCH} FROM (
-      SELECT DISTINCT 'activity' AS what, hour FROM hours WHERE machine = ${machine}
-      UNION ALL
-      SELECT DISTINCT 'created', floor(extract(epoch FROM created_at) / 3600)::bigint FROM incidents
-      WHERE machine = ${machine}
-    ) AS of_machine`.execute(tx);
+    INSERT INTO marks (machine, log, batch, activity, created)
+    SELECT ${machine}, '', ${BATCH}, ARRAY(SELECT DISTINCT hour FROM hours WHERE machine = ${machine}), ARRAY(
+      SELECT DISTINCT floor(extract(epoch FROM created_at) / 3600)::bigint FROM incidents WHERE machine = ${machine})`.execute(
+    tx,
+  );
+}
+
+/** The marked hours, as a query with one column, `hour`. */
+export const markedHours = (what: Marked): RawBuilder<unknown> =>
+  sql`SELECT DISTINCT hour FROM marks CROSS JOIN unnest(${sql.ref(what)}) AS hour`;
+
+/**
+ * Takes marks away, those of the latest hours first. The rest is left as one row, which belongs to no machine.
+ * @param most how many hours of each kind
+ */
+export async function takeMarks(
+  tx: Tx,
+  most: number,
+): Promise<{ readonly hours: Readonly<Record<Marked, readonly number[]>>; readonly isAll: boolean }> {
+  const { rows } = await sql<{ what: Marked; hour: number }>`
+    WITH taken AS (DELETE FROM marks RETURNING activity, created)
+    SELECT 'activity' AS what, unnest(activity) AS hour FROM taken
+    UNION SELECT 'created', unnest(created) FROM taken ORDER BY hour DESC`.execute(tx);
+  const of = (what: Marked): number[] => rows.filter((row) => row.what === what).map(({ hour }) => hour);
+  const [activity, created] = [of('activity'), of('created')];
+  const hours = { activity: activity.splice(0, most), created: created.splice(0, most) };
+  const isAll = activity.length + created.length === 0;
+  if (!isAll)
+    await sql`
+      INSERT INTO marks (machine, log, batch, activity, created)
+      VALUES ('', '', ${BATCH}, ${activity}::bigint[], ${created}::bigint[])`.execute(tx);
+  return { hours, isAll };
 }

@@ -9,7 +9,7 @@ import { type Clock, SECOND } from '../../clock.ts';
 import type { FleetDatabase } from '../database.ts';
 import type { FleetTables } from '../schema.ts';
 import { COUNTED, countsOfIncidents, createdIn, sumOfCounts } from './created-counts.ts';
-import type { Marked } from './marks.ts';
+import { takeMarks } from './marks.ts';
 
 type Tx = Transaction<FleetTables>;
 
@@ -35,27 +35,19 @@ export class Sums {
   /** Makes the sums of marked hours again, unless another process does. */
   async make(): Promise<void> {
     const until = this.#clock.monotonic() + LONGEST;
-    for (const what of ['activity', 'created'] as const) {
-      while (this.#clock.monotonic() < until) if (!(await this.#makeSome(what))) break;
-    }
+    while (this.#clock.monotonic() < until) if (!(await this.#makeSome())) break;
   }
 
   /** @returns whether there may be more */
-  #makeSome(what: Marked): Promise<boolean> {
+  #makeSome(): Promise<boolean> {
     return this.#db.transaction().execute(async (tx) => {
       const { rows: turn } = await sql`
         SELECT value FROM meta WHERE machine = '' AND name = ${SUMS} FOR UPDATE SKIP LOCKED`.execute(tx);
       if (turn.length === 0) return false;
-      const { rows } = await sql<{ hour: number }>`
-        SELECT DISTINCT hour FROM marks WHERE what = ${what} ORDER BY hour DESC LIMIT ${sql.lit(HOURS_AT_ONCE)}`.execute(
-        tx,
-      );
-      if (rows.length === 0) return false;
-      const hours = rows.map(({ hour }) => hour);
-      await sql`DELETE FROM marks WHERE what = ${what} AND hour = ${anyOf(hours)}`.execute(tx);
-      if (what === 'activity') await makeActivity(tx, hours);
-      else await makeCreated(tx, hours);
-      return rows.length === HOURS_AT_ONCE;
+      const { hours, isAll } = await takeMarks(tx, HOURS_AT_ONCE);
+      if (hours.activity.length > 0) await makeActivity(tx, hours.activity);
+      if (hours.created.length > 0) await makeCreated(tx, hours.created);
+      return !isAll;
     });
   }
 }

@@ -7,7 +7,7 @@ import { sql } from 'kysely';
 import { HOUR, systemClock } from '../../../src/clock.ts';
 import { Campaigns } from '../../../src/fleet/campaigns.ts';
 import type { FleetDatabase } from '../../../src/fleet/database.ts';
-import { readFleetPolicy } from '../../../src/fleet/fleet-policy.ts';
+import { parseFleetPolicy } from '../../../src/fleet/fleet-policy.ts';
 import { Ingest } from '../../../src/fleet/ingest/ingest.ts';
 import { newSigner } from '../../../src/signed-note.ts';
 import { MachineStory } from './machine-story.ts';
@@ -34,12 +34,9 @@ const COPIED = {
   deliveries: { incident: 'ID', asked_at: 'r.asked_at + c.shift' },
   posture: { since: 'r.since + c.shift' },
   hours: { hour: 'r.hour + c.hours' },
-  waiting: { beginning: `r.beginning + c.hours * ${HOUR}` },
   stats: {},
   silences: {},
   guards: {},
-  campaign_progress: {},
-  campaign_members: { incident: 'ID', at: 'r.at + c.shift' },
 } as const;
 
 /** Fills an empty database. @param say what is being done */
@@ -66,19 +63,36 @@ export async function populate(
     }
   }
   say(`${originals} machines were sent`);
-  const policy = readFleetPolicy(undefined);
-  const campaigns = new Campaigns({ db, clock: systemClock, policy: () => policy, log: { warn() {} } });
-  // One look takes a few seconds at most.
-  while (await isBehind(db)) await campaigns.look();
   await multiply(db, originals, machines, say);
   await addOthers(db);
+  await sql`ANALYZE`.execute(db);
+  await findCampaigns(db);
+  say('campaigns were found');
   for (const { tablename } of await tablesOf(db)) await sql.raw(`VACUUM ANALYZE ${tablename}`).execute(db);
+}
+
+/** Thousands of campaigns of a few incidents, and one of more than a fifth of all. */
+const POLICY = parseFleetPolicy(
+  `version: 1
+campaigns:
+  - { name: model, same: [evidence.model_hash], machines: 2, within: 24h }
+  - { name: session, classes: [unauthorized_access], same: [description], machines: 2, within: 24h }
+  - { name: program, classes: [prompt_injection], same: [evidence.process.path], machines: 2, within: 24h }
+`,
+  'fleet.yaml',
+);
+
+/** Looks through all logs, as a fleet does that has been away. */
+export async function findCampaigns(db: FleetDatabase): Promise<void> {
+  const campaigns = new Campaigns({ db, clock: systemClock, policy: () => POLICY, log: { warn() {} } });
+  // One look takes a few seconds at most.
+  while (await isBehind(db)) await campaigns.look();
 }
 
 async function isBehind(db: FleetDatabase): Promise<boolean> {
   const { rows } = await sql`
     SELECT 1 FROM logs l LEFT JOIN campaign_progress p ON p.machine = l.machine AND p.log = l.log
-    WHERE l.through > coalesce(p.through, 0) LIMIT 1`.execute(db);
+    WHERE l.through > coalesce(p.counted, 0) LIMIT 1`.execute(db);
   return rows.length > 0;
 }
 
@@ -146,7 +160,7 @@ async function copiedTables(db: FleetDatabase): Promise<Readonly<Record<string, 
     const changes = (tables[table] ??= { id: 'ID' });
     if (column === 'document') changes.document = 'replace(r.document, r.id, ID)';
     // A word of the machine's own, and one of the incident's own.
-    if (column === 'search')
+    if (table === 'words')
       changes.search =
         "r.search || array_to_tsvector(ARRAY['aon' || c.machine, 'c' || substr(md5(c.machine || r.id), 1, 10)])";
   }

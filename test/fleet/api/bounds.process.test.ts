@@ -122,7 +122,7 @@ describe('who is bound to some machines', () => {
     log.report({ model_hash: 'c0ffee' });
     await fleet.take('rome-1', log.lines);
     await campaigns.look();
-    expect((await news.look()).map(({ event }) => event)).to.deep.equal(['campaign.grown']);
+    expect((await news.look()).map(({ eventFor }) => eventFor(undefined))).to.deep.equal(['campaign.grown']);
     expect(await news.look()).to.deep.equal([]);
   });
 

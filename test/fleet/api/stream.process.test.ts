@@ -5,7 +5,7 @@ import type { FleetPrincipal } from '../../../src/fleet/access.ts';
 import type { FleetDependencies } from '../../../src/fleet/api/dependencies.ts';
 import { stillReads } from '../../../src/fleet/api/reading.ts';
 import type { DatabasePlace } from '../../../src/fleet/database.ts';
-import { readStreamPlace, writeStreamPlace } from '../../../src/fleet/api/stream.ts';
+import { readStreamPlace, writeStreamPlace } from '../../../src/fleet/api/stream-place.ts';
 import { EventReader } from '../../support/event-reader.ts';
 import { LocalService } from '../../support/local-service.ts';
 import { TOKEN } from '../../support/service-client.ts';

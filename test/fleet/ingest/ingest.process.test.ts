@@ -311,6 +311,52 @@ onEachEngine('ingest', (engine) => {
     expect(await core.ingest.store(batchOf(log, 101))).not.to.have.property('anchor');
   });
 
+  it('takes no log that holds an anchor for another machine, unless that one was revoked', async () => {
+    const log = new MachineLog('w').fill(20);
+    const { anchor } = await core.ingest.store(batchOf(log, 1));
+    const { seq, hash, root, time } = readAnchor(anchor!, [core.signer]);
+    const data = { log_id: log.id, machine, anchored_seq: seq, hash, root, time, anchor: anchor! };
+    log.append({ event: 'log.anchored', data });
+    await core.ingest.store(batchOf(log, seq + 1));
+    const first = machine;
+    machine = `m${++machines}`;
+    await enrol(core, machine);
+    const refusal = await refusalOf(core.ingest.store(batchOf(log, 1)));
+    expect(refusal.fields).to.deep.include({ code: 'wrong_machine', expected: { machine, log: log.id } });
+    expect(refusal.message).not.to.include(` ${first}`);
+    expect(await rowOf(log.id)).to.have.length(0);
+    await core.enrolment.revoke(first, 'test');
+    expect(await core.ingest.store(batchOf(log, 1))).to.include({ through: log.through });
+  });
+
+  it('gives anchors again to a machine whose clock was wrong when it recorded the last', async () => {
+    const log = new MachineLog('c').fill(20);
+    const { anchor } = await core.ingest.store(batchOf(log, 1));
+    const { seq, hash, root } = readAnchor(anchor!, [core.signer]);
+    log.append({
+      timestamp: '2999-01-01T00:00:00.000Z',
+      event: 'log.anchored',
+      data: {
+        log_id: log.id,
+        machine,
+        anchored_seq: seq,
+        hash,
+        root,
+        time: '2026-01-01T00:00:00.000Z',
+        anchor: anchor!,
+      },
+    } as never);
+    await core.ingest.store(batchOf(log, log.through));
+    // What was given longer ago than a minute is given again.
+    await core.db
+      .updateTable('logs')
+      .set({ anchored_at: '2026-01-01T00:00:00Z' })
+      .where('machine', '=', machine)
+      .execute();
+    log.report();
+    expect(await core.ingest.store(batchOf(log, log.through))).to.have.property('anchor');
+  });
+
   it('lives with whatever a machine makes up', async () => {
     const log = new MachineLog('x');
     const data = (more: object): never => ({ event: 'incident.reported', data: { ...more } }) as never;
