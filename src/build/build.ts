@@ -97,8 +97,8 @@ await build({
 // PGlite reads files of WebAssembly beside its own; pg's native bindings are optional.
 await build({
   ...common,
-  input: { fleet: 'src/fleet/main.ts' },
-  external: ['@electric-sql/pglite', 'pg-native', 'pg-cloudflare'],
+  input: { fleet: 'src/fleet/main.ts', 'fleet/pglite-worker': 'src/fleet/pglite/pglite-worker.ts' },
+  external: [/^@electric-sql\/pglite/, 'pg-native', 'pg-cloudflare'],
   output: { ...output, chunkFileNames: 'fleet/[name].js' },
 });
 await writeFile(`${root}dist/openapi.json`, JSON.stringify(openApiDocument()));

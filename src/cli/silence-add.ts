@@ -6,6 +6,7 @@ import type { ShownSilence } from '../domain/silence.ts';
 import { parseDuration } from '../duration.ts';
 import { ApiClient, type ApiOptions, withApiClient } from './api-client.ts';
 import { UsageError } from './exit.ts';
+import { isOnMachines, silenceMachines } from './silence-machines.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
 
@@ -15,11 +16,13 @@ interface Options extends ApiOptions {
   readonly end?: string;
   readonly comment: string;
   readonly author?: string;
+  readonly confirm?: string;
 }
 
 const DESCRIPTION = `Silences the incidents that match, as they are at any moment, and prints the silence's identifier. A matcher is \
 class=NAME, source=NAME, severity=NAME or q=WORDS, as in: class=prompt_injection source=tool-firewall. Matchers of one \
-name are alternatives, others add up. A first word without = is a class.`;
+name are alternatives, others add up. A first word without = is a class. At a fleet each machine with the labels gets one of its \
+own.`;
 
 export const defineAdd = (command: Command): Command =>
   withApiClient(
@@ -30,19 +33,25 @@ export const defineAdd = (command: Command): Command =>
       .option('--start <time>', 'when it begins: RFC 3339, or a day; now when not given')
       .option('--end <time>', 'when it ends, in place of a duration: RFC 3339, or a day')
       .requiredOption('-c, --comment <text>', 'why')
-      .option('-a, --author <who>', 'who wants it'),
+      .option('-a, --author <who>', 'who wants it')
+      .option(
+        '--confirm <count>',
+        'at a fleet, with --label or several --machine: their number, when nobody can be asked',
+      ),
   ).action(async (matchers: readonly string[], options: Options) => {
-    const { duration, start, end, comment, author, ...rest } = options;
+    const { duration, start, end, comment, author, confirm, ...rest } = options;
     const from = start === undefined ? undefined : momentOf(start, '--start');
     const until = end === undefined ? (from ?? Date.now()) + lengthOf(duration) : momentOf(end, '--end');
-    const silence = await new ApiClient(rest).command<ShownSilence>('/api/v1/silences', {
+    const terms = {
       ...matchersIn(matchers),
       ...(from === undefined ? {} : { from: timestamp(from) }),
       until: timestamp(until),
       reason: comment,
       by: author,
-    });
-    await (options.json ? writeJson(silence) : writeLines([printable(silence.id)]));
+    };
+    if (isOnMachines(rest)) return silenceMachines(rest, 'add', terms, confirm);
+    const silence = await new ApiClient(rest).command<ShownSilence>('/api/v1/silences', terms);
+    return options.json ? writeJson(silence) : writeLines([printable(silence.id)]);
   });
 
 /** The members of a silence that hold several values. */
@@ -50,7 +59,7 @@ const LISTS = ['class', 'source', 'severity'] as const;
 type Matchers = { readonly [Name in (typeof LISTS)[number]]?: readonly string[] } & { readonly q?: string };
 
 /** Reads matchers as the command line has them. @throws UsageError */
-function matchersIn(texts: readonly string[]): Matchers {
+export function matchersIn(texts: readonly string[]): Matchers {
   const lists: Record<string, string[]> = {};
   const words: string[] = [];
   for (const [at, text] of texts.entries()) {

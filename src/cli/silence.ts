@@ -12,5 +12,5 @@ export const define = (command: Command): void => {
   command.description(DESCRIPTION);
   defineAdd(command.command('add').summary('add a silence'));
   defineList(command.command('list').alias('query').summary('list silences'));
-  defineEnd(command.command('end').alias('expire').summary('end silences before their time'));
+  defineEnd(command.command('end').aliases(['expire', 'remove']).summary('end silences before their time'));
 };

@@ -62,13 +62,25 @@ export class ActStore<Detail extends { readonly act: string; readonly by: string
     this.#what = what;
   }
 
-  /** Stores an act. @returns the one that is stored under this name: the first one stays */
-  async store(act: Detail): Promise<StoredAct<Detail> | undefined> {
+  /**
+   * Stores an act.
+   * @param selection what of it is long, and not in lists
+   * @returns the one that is stored under this name: the first one stays
+   */
+  async store(act: Detail, selection?: object): Promise<StoredAct<Detail> | undefined> {
     await sql`
-      INSERT INTO acts (machine, id, at, who, what, detail)
-      VALUES ('', ${act.act}, clock_timestamp(), ${act.by}, ${this.#what}, ${storable(act)}::jsonb)
+      INSERT INTO acts (machine, id, at, who, what, detail, selection)
+      VALUES ('', ${act.act}, clock_timestamp(), ${act.by}, ${this.#what}, ${storable(act)}::jsonb,
+        ${selection === undefined ? null : storable(selection)}::jsonb)
       ON CONFLICT DO NOTHING`.execute(this.#db);
     return this.find(act.act);
+  }
+
+  /** What of an act is not in lists. */
+  async selectionOf(act: string): Promise<unknown> {
+    const { rows } = await sql<{ selection: unknown }>`
+      SELECT a.selection FROM acts a WHERE a.machine = '' AND a.id = ${act}`.execute(this.#db);
+    return rows[0]?.selection;
   }
 
   async find(act: string): Promise<StoredAct<Detail> | undefined> {

@@ -4,7 +4,7 @@
  */
 import { sql } from 'kysely';
 import { actName, ActStore, type StoredAct } from './acts.ts';
-import { COMMAND_COLUMNS, type CommandRow } from './commands.ts';
+import { COMMAND_COLUMNS, type CommandRow, STATUS } from './commands.ts';
 import type { FleetDatabase } from './database.ts';
 
 /** An incident of a machine. */
@@ -31,18 +31,43 @@ export interface BulkAct {
 
 export type BulkActRow = StoredAct<BulkAct>;
 
+/** An act without its incidents, but with how many there are on each machine. */
+type ListedAct = Omit<BulkAct, 'incidents'> & { readonly machines: Readonly<Record<string, number>> };
+
+export type ListedActRow = StoredAct<ListedAct>;
+
 /** How many incidents of an act have come to what: those that no command was given for yet are `left`. */
 export type BulkCounts = Readonly<Record<'left' | 'pending' | 'done' | 'refused' | 'expired', number>>;
 
 const BULK = 'bulk';
 
 export class BulkActs {
-  readonly stored: ActStore<BulkAct>;
+  readonly #stored: ActStore<ListedAct>;
   readonly #db: FleetDatabase;
 
   constructor(db: FleetDatabase) {
     this.#db = db;
-    this.stored = new ActStore(db, BULK);
+    this.#stored = new ActStore(db, BULK);
+  }
+
+  /** Stores an act. @returns the one that is stored under this name: the first one stays */
+  async store({ incidents, ...act }: BulkAct): Promise<BulkActRow | undefined> {
+    const machines: Record<string, number> = {};
+    for (const [machine] of incidents) machines[machine] = (machines[machine] ?? 0) + 1;
+    await this.#stored.store({ ...act, machines }, incidents);
+    return this.find(act.act);
+  }
+
+  async find(act: string): Promise<BulkActRow | undefined> {
+    const row = await this.#stored.find(act);
+    if (row === undefined) return undefined;
+    const incidents = (await this.#stored.selectionOf(act)) as BulkAct['incidents'];
+    return { ...row, detail: { ...row.detail, incidents } };
+  }
+
+  /** The newest acts. */
+  list(...page: Parameters<ActStore<ListedAct>['list']>): Promise<readonly ListedActRow[]> {
+    return this.#stored.list(...page);
   }
 
   /** The identifier of an act: the same for the same key of the same principal. */
@@ -60,16 +85,31 @@ export class BulkActs {
     return new Map(rows.map((row) => [keyOf({ machine: row.machine, id: row.incident ?? '' }), row]));
   }
 
-  /** How far an act is. @param incidents those of it that count */
-  async countsOf(act: string, incidents: readonly Selected[]): Promise<BulkCounts> {
-    const { rows } = await sql<{ machine: string; incident: string; status: CommandRow['status'] }>`
-      SELECT c.machine, c.incident, CASE WHEN c.state IN ('done', 'refused', 'expired') THEN c.state
-        WHEN c.expires_at <= clock_timestamp() THEN 'expired' ELSE 'pending' END AS status
-      FROM commands c WHERE c.act = ${act}`.execute(this.#db);
-    const statuses = new Map(rows.map((row) => [keyOf({ machine: row.machine, id: row.incident }), row.status]));
-    const counts = { left: 0, pending: 0, done: 0, refused: 0, expired: 0 };
-    for (const one of incidents) counts[statuses.get(keyOf(one)) ?? 'left'] += 1;
-    return counts;
+  /**
+   * How far acts are.
+   * @param totals how many incidents count of each act, by its name
+   * @param machines those whose incidents count; undefined for all
+   */
+  async countsOf(
+    totals: ReadonlyMap<string, number>,
+    machines: readonly string[] | undefined,
+  ): Promise<ReadonlyMap<string, BulkCounts>> {
+    const { rows } = await sql<{ act: string; status: CommandRow['status']; count: number }>`
+      SELECT c.act, ${STATUS} AS status, count(*) AS count FROM commands c WHERE c.act = ANY(${[...totals.keys()]}::text[])
+        ${machines === undefined ? sql`` : sql`AND c.machine = ANY(${[...machines]}::text[])`}
+      GROUP BY 1, 2`.execute(this.#db);
+    const byAct = Map.groupBy(rows, ({ act }) => act);
+    return new Map(
+      [...totals].map(([act, total]) => {
+        const given = { pending: 0, done: 0, refused: 0, expired: 0 };
+        let left = total;
+        for (const { status, count } of byAct.get(act) ?? []) {
+          given[status] += count;
+          left -= count;
+        }
+        return [act, { left, ...given }];
+      }),
+    );
   }
 }
 

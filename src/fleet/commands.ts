@@ -181,6 +181,12 @@ export function reasonOf({ status, result, fetched_at }: CommandRow): string | n
   return fetched_at === null ? 'the machine has not fetched it in time' : 'the machine has fetched it and not answered';
 }
 
+/** The identifier of what a machine has made, as it has answered; null where it says none. */
+export function idIn(result: string | null): string | null {
+  const { id } = (parsed(result) ?? {}) as { readonly id?: unknown };
+  return typeof id === 'string' ? id : null;
+}
+
 function parsed(text: string | null): unknown {
   if (text === null) return null;
   try {

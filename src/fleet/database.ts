@@ -1,23 +1,15 @@
 /**
- * The database of the fleet: any server that speaks PostgreSQL's protocol, or PGlite, which is PostgreSQL in this process.
+ * The database of the fleet: any server that speaks PostgreSQL's protocol, or PGlite, which is PostgreSQL in a thread of this
+ * process.
  *
  * The same SQL runs on both. Numbers of 64 bits come as numbers, times as `Date`.
  */
-import { randomBytes } from 'node:crypto';
-import { rmSync } from 'node:fs';
-import { link, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { Socket } from 'node:net';
-import { setTimeout } from 'node:timers/promises';
-import {
-  type DatabaseConnection,
-  type Driver,
-  Kysely,
-  PGliteDialect,
-  type PGliteDialectConfig,
-  PostgresDialect,
-} from 'kysely';
-import type { CustomTypesConfig } from 'pg';
+import { type Driver, Kysely, PostgresDialect, type PostgresDialectConfig } from 'kysely';
+import type { CustomTypesConfig, Pool, PoolConfig } from 'pg';
 import { RecorderError } from '../errors.ts';
+import { lockFolder } from './pglite/folder-lock.ts';
+import { PGliteThread } from './pglite/pglite-thread.ts';
 import type { FleetTables } from './schema.ts';
 
 export type FleetDatabase = Kysely<FleetTables>;
@@ -48,32 +40,33 @@ export type DatabasePlace =
  * Opens the database.
  * @param place `folder: undefined` keeps everything in memory
  * @param lost is called when an idle connection to the server breaks; the next query makes a new one
+ * @param failed is called when PGlite ends unasked: nothing can be asked any more, and the process has to end
  */
 export async function openDatabase(
   place: DatabasePlace,
   lost: (error: Error) => void = () => {},
+  failed: (error: Error) => void = endWith,
 ): Promise<FleetDatabase> {
   if ('url' in place) return onServer(place, lost);
-  return onPGlite(place.folder);
+  return onPGlite(place.folder, failed);
+}
+
+/** Nobody waits for it, so the process gets it as an uncaught exception. */
+function endWith(error: Error): never {
+  throw error;
 }
 
 async function onServer(
   { url, connections = CONNECTIONS, silentWithin = SILENT_WITHIN }: Extract<DatabasePlace, { readonly url: string }>,
   lost: (error: Error) => void,
 ): Promise<FleetDatabase> {
-  const { default: pg } = await import('pg');
-  const { types } = pg;
-  // None of the numbers of 64 bits exceeds 2^53.
-  const parserOf = types.getTypeParser as (oid: number, format: string) => unknown;
-  const getTypeParser = (oid: number, format: string): unknown => (oid === INT8 ? Number : parserOf(oid, format));
-  const pool = new pg.Pool({
+  const pool = await poolOf({
     connectionString: url,
     max: connections,
     connectionTimeoutMillis: CONNECT_WITHIN,
     statement_timeout: STATEMENT_WITHIN,
     idle_in_transaction_session_timeout: STATEMENT_WITHIN,
     application_name: 'incident-fleet',
-    types: { getTypeParser } as CustomTypesConfig,
     stream: () => socketWithin(silentWithin),
   });
   pool.on('error', lost);
@@ -95,131 +88,59 @@ function socketWithin(silentWithin: number): Socket {
 /** The number of the type in PostgreSQL: pg_type.dat. */
 const INT8 = 20;
 
-async function onPGlite(folder: string | undefined): Promise<FleetDatabase> {
-  const { PGlite, types } = await import('@electric-sql/pglite').catch((cause: unknown) => {
+async function onPGlite(folder: string | undefined, failed: (error: Error) => void): Promise<FleetDatabase> {
+  try {
+    import.meta.resolve('@electric-sql/pglite');
+  } catch (cause) {
     throw new RecorderError('config', 'PGlite is not installed; set FLEET_DATABASE_URL to use a server', { cause });
-  });
+  }
   const unlock = folder === undefined ? () => {} : await lockFolder(folder);
   try {
-    const pglite = await PGlite.create({
-      ...(folder === undefined ? {} : { dataDir: folder }),
-      parsers: { [types.INT8]: Number },
+    const thread = await PGliteThread.start(folder, failed);
+    const pool = await poolOf({
+      // There is one, and it stays. Everybody waits for it, and a transaction has it for itself.
+      max: 1,
+      idleTimeoutMillis: 0,
+      ssl: false,
+      stream: () => thread.connect(),
     });
-    return new Kysely<FleetTables>({ dialect: new OneAtATime({ pglite }, unlock) });
+    const end = async (): Promise<void> => {
+      await thread.close();
+      unlock();
+    };
+    const db = new Kysely<FleetTables>({ dialect: new EndingDialect({ pool }, end) });
+    // Kysely ends only what it has used.
+    await db.connection().execute(() => Promise.resolve());
+    return db;
   } catch (error) {
     unlock();
     throw error;
   }
 }
 
-/**
- * Keeps other processes from a folder of PGlite, which would ruin it.
- * @public for tests, which need several processes
- * @returns what ends that
- * @throws RecorderError `config` when a living process has it
- */
-export async function lockFolder(folder: string): Promise<() => void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const path = `${folder}.lock`;
-  const own = `${path}.${process.pid}-${randomBytes(4).toString('hex')}`;
-  // A lock is there with its holder at once: an empty one would look like what a dead process has left.
-  await writeFile(own, String(process.pid), { flag: 'wx', mode: 0o600 });
-  try {
-    while (!(await isLinked(own, path))) {
-      const holder = await holderOf(path);
-      if (isOthers(holder)) {
-        const message = `${folder} is in use by process ${holder}; end that first, or use a server: FLEET_DATABASE_URL`;
-        throw new RecorderError('config', message);
-      }
-      await removeDead(path, own);
-    }
-    return () => rmSync(path, { force: true });
-  } finally {
-    rmSync(own, { force: true });
-  }
+/** A pool of connections whose numbers of 64 bits come as numbers: none exceeds 2^53. */
+async function poolOf(config: PoolConfig): Promise<Pool> {
+  const { default: pg } = await import('pg');
+  const parserOf = pg.types.getTypeParser as (oid: number, format: string) => unknown;
+  const getTypeParser = (oid: number, format: string): unknown => (oid === INT8 ? Number : parserOf(oid, format));
+  return new pg.Pool({ ...config, types: { getTypeParser } as CustomTypesConfig });
 }
 
-/**
- * Removes a lock that a dead process has left. One process at a time does: else the second would remove what the first has
- * put in its place.
- * @throws RecorderError `config` when a process has died doing this
- */
-async function removeDead(path: string, own: string): Promise<void> {
-  const turn = `${path}.removing`;
-  if (await isLinked(own, turn)) {
-    // One that its process has removed meanwhile may be another's at any moment.
-    const text = await readFile(path, 'utf8').catch(() => undefined);
-    if (text !== undefined && !isOthers(Number(text))) rmSync(path, { force: true });
-    rmSync(turn, { force: true });
-    return;
-  }
-  const holder = await holderOf(turn);
-  // 0: the other one is done.
-  if (holder !== 0 && !isAlive(holder))
-    throw new RecorderError('config', `process ${holder} has died with ${turn}; remove that file`);
-  await setTimeout(10);
-}
+/** Ends what it works on after its connections. */
+class EndingDialect extends PostgresDialect {
+  readonly #end: () => Promise<void>;
 
-/** Gives a file a second name, unless that is taken. */
-async function isLinked(file: string, name: string): Promise<boolean> {
-  try {
-    await link(file, name);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  }
-}
-
-/** The process that a lock names; 0 where there is none. */
-const holderOf = async (path: string): Promise<number> => Number(await readFile(path, 'utf8').catch(() => '0'));
-
-/** Whether a lock is that of another living process. A container gives every process the same number. */
-const isOthers = (holder: number): boolean => holder !== process.pid && isAlive(holder);
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return pid > 0;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
-/** PGlite has one connection. Kysely's dialect gives it to everybody at once, also in the middle of a transaction. */
-class OneAtATime extends PGliteDialect {
-  readonly #ended: () => void;
-
-  constructor(config: PGliteDialectConfig, ended: () => void) {
+  constructor(config: PostgresDialectConfig, end: () => Promise<void>) {
     super(config);
-    this.#ended = ended;
+    this.#end = end;
   }
 
   override createDriver(): Driver {
     const driver = super.createDriver();
-    const acquire = driver.acquireConnection.bind(driver);
-    const release = driver.releaseConnection.bind(driver);
-    let free = Promise.resolve();
-    const releases = new WeakMap<DatabaseConnection, () => void>();
-    driver.acquireConnection = async (options) => {
-      const before = free;
-      const { promise, resolve } = Promise.withResolvers<void>();
-      free = promise;
-      await before;
-      // PGlite works in this thread: between two of its turns, requests are read and answered.
-      await new Promise((continued) => setImmediate(continued));
-      const connection = await acquire(options);
-      releases.set(connection, resolve);
-      return connection;
-    };
     const destroy = driver.destroy.bind(driver);
     driver.destroy = async (options) => {
       await destroy(options);
-      this.#ended();
-    };
-    driver.releaseConnection = async (connection, options) => {
-      await release(connection, options);
-      releases.get(connection)?.();
+      await this.#end();
     };
     return driver;
   }

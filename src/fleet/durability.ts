@@ -15,11 +15,7 @@ export async function durabilityWarnings(db: FleetDatabase, needsStandby: boolea
   const settings = await settingsOf(db);
   const warnings: string[] = [];
   if (settings.get('fsync') === 'off')
-    warnings.push(
-      settings.get('version')?.includes('PGlite') === true
-        ? 'PGlite does not sync its files: a power cut may lose what was acknowledged; for more than a look use a server (FLEET_DATABASE_URL)'
-        : 'fsync is off: a crash of the database’s machine may lose what was acknowledged, or all',
-    );
+    warnings.push('fsync is off: a crash of the database’s machine may lose what was acknowledged, or all');
   else if (settings.get('full_page_writes') === 'off')
     warnings.push('full_page_writes is off: a crash of the database’s machine may damage the database');
   const commit = settings.get('synchronous_commit');
@@ -40,8 +36,7 @@ export async function durabilityWarnings(db: FleetDatabase, needsStandby: boolea
 async function settingsOf(db: FleetDatabase): Promise<ReadonlyMap<string, string>> {
   try {
     const { rows } = await sql<{ name: string; setting: string }>`
-      SELECT name, setting FROM pg_settings WHERE name IN (${sql.join(SETTINGS)})
-      UNION ALL SELECT 'version', version()`.execute(db);
+      SELECT name, setting FROM pg_settings WHERE name IN (${sql.join(SETTINGS)})`.execute(db);
     return new Map(rows.map(({ name, setting }) => [name, setting]));
   } catch {
     // Another engine than PostgreSQL, or one that is not reachable, which others say.

@@ -25,6 +25,7 @@ import { readFleetPolicy } from './fleet-policy.ts';
 import { Ingest } from './ingest/ingest.ts';
 import { LabelActs } from './label-acts.ts';
 import { ReleaseActs } from './release-acts.ts';
+import { SilenceActs } from './silence-acts.ts';
 import { machineRoutes } from './machine-routes.ts';
 import { layoutOf, migrate, requireLayout } from './migrations.ts';
 import { Sums } from './read-models/sums.ts';
@@ -143,18 +144,25 @@ export async function startFleet(
     const commands = new FleetCommands({ db, signer, clock });
     const acts = new LabelActs({ db, commands, silentAfter });
     const releases = new ReleaseActs({ db, commands, silentAfter });
+    const silences = new SilenceActs({ db, commands, silentAfter, clock });
     const campaigns = new Campaigns({ db, clock, policy: () => policy, log });
     const console = new ConsoleFiles(BUILT_CONSOLE);
     const shared = { db, access, signer, clock, log, readAccess, readEvidence, silentAfter };
-    const app = createFleetApp({ ...shared, alarms, commands, acts, releases, console, ...(scratch && { scratch }) }, [
-      ...machineRoutes({ db, clock, ingest, enrolment, quotas, silentAfter }),
-      ...stateRoutes(db, signer, config),
-    ]);
+    const app = createFleetApp(
+      { ...shared, alarms, commands, acts, releases, silences, console, ...(scratch && { scratch }) },
+      [...machineRoutes({ db, clock, ingest, enrolment, quotas, silentAfter }), ...stateRoutes(db, signer, config)],
+    );
     const server = serverFor(config);
     server.on('request', (request, response) => void app.callback()(request, response));
     const address = await listen(server, config);
     for (const warning of await durabilityWarnings(db, config.needsStandby === true)) log.warn({}, warning);
-    const watch = startWatch({ alarms, campaigns, acts: [acts, releases], sums: new Sums({ db, clock }), log });
+    const watch = startWatch({
+      alarms,
+      campaigns,
+      acts: [acts, releases, silences],
+      sums: new Sums({ db, clock }),
+      log,
+    });
     return {
       ...core,
       address,

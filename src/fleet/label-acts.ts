@@ -8,7 +8,6 @@
  * The act is stored first, with its machines, and then a command for each. Whoever sees that some are missing adds them:
  * they have the same names at every process.
  */
-import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import {
   ACTIONS,
@@ -18,15 +17,12 @@ import {
   type Role,
   stepsOf,
 } from '../../machines/vocabulary.ts';
-import { RecorderError } from '../errors.ts';
 import { parsePolicy } from '../policy/parse.ts';
 import { readYaml } from '../policy/yaml.ts';
 import { actName, ActStore, fewAtOnce, NEVER_GIVEN, type StoredAct } from './acts.ts';
-import { COMMAND_COLUMNS, type CommandRow, type FleetCommands, reasonOf } from './commands.ts';
+import { COMMAND_COLUMNS, type CommandRow, type FleetCommands, idIn, reasonOf } from './commands.ts';
 import type { FleetDatabase } from './database.ts';
-
-/** How many machines one act may be about. */
-const MOST_MACHINES = 10_000;
+import { digestOfSeen, labelledMachines, SENT_NOTHING } from './labelled-machines.ts';
 
 /** What would be done on a machine. */
 export interface Candidate {
@@ -62,8 +58,7 @@ const BY_LABEL = 'contain_by_label';
 /** SHA-256 over the machines on which an act is possible, and what it engages there: whoever confirms it has seen these. */
 export function digestOf(candidates: readonly Candidate[]): string {
   const chosen = candidates.filter(({ possible }) => possible);
-  const seen = chosen.map(({ machine, class: ofClass, actions }) => [machine, ofClass, actions.toSorted()]);
-  return createHash('sha256').update(JSON.stringify(seen)).digest('hex');
+  return digestOfSeen(chosen.map(({ machine, class: ofClass, actions }) => [machine, ofClass, actions.toSorted()]));
 }
 
 export class LabelActs {
@@ -90,44 +85,27 @@ export class LabelActs {
     bounds: 'any' | Readonly<Record<string, string>>,
     incidentClass?: IncidentClass,
   ): Promise<readonly Candidate[]> {
-    const { rows } = await sql<{
-      machine: string;
-      name: string | null;
-      labels: Readonly<Record<string, string>>;
-      policy_text: string | null;
-      log: string | null;
-      silent: boolean | null;
-      holders: number | null;
-    }>`
-      SELECT m.machine, m.name, m.labels, m.policy_text, l.log, p.holders, coalesce(m.heard_at, m.enrolled_at)
-        < clock_timestamp() - ${this.#silentAfter}::float8 * interval '1 millisecond' AS silent
-      FROM machines m LEFT JOIN logs l ON l.machine = m.machine AND l.active
-        LEFT JOIN posture p ON p.machine = m.machine AND p.log = l.log AND p.action = ${action}
-      WHERE m.revoked_at IS NULL AND m.enrolled_at IS NOT NULL AND m.labels @> ${JSON.stringify(labels)}::jsonb
-        AND m.labels @> ${JSON.stringify(bounds === 'any' ? {} : bounds)}::jsonb
-      ORDER BY m.machine LIMIT ${sql.lit(MOST_MACHINES + 1)}`.execute(this.#db);
-    if (rows.length > MOST_MACHINES)
-      throw new RecorderError('limit_reached', `these are more than ${MOST_MACHINES} machines; name more labels`);
+    const found = await labelledMachines(this.#db, this.#silentAfter, { labels, bounds }, action);
     // Most machines have one policy, and to read it takes long.
     const classes = new Map<string | null, ReturnType<typeof classFor>>();
-    return rows.map(({ machine, name, labels: all, policy_text, log, silent, holders }) => {
-      let found = log === null ? undefined : classes.get(policy_text);
-      if (log !== null && found === undefined) {
-        found = classFor(action, policy_text, incidentClass);
-        classes.set(policy_text, found);
+    return found.map(({ machine, name, labels: all, policy_text, log, silent, holders }) => {
+      let rule = log === null ? undefined : classes.get(policy_text);
+      if (log !== null && rule === undefined) {
+        rule = classFor(action, policy_text, incidentClass);
+        classes.set(policy_text, rule);
       }
-      const why = log === null ? 'it has sent nothing yet' : typeof found === 'string' ? found : null;
-      const chosen = typeof found === 'object' ? found : undefined;
+      const why = log === null ? SENT_NOTHING : typeof rule === 'string' ? rule : null;
+      const chosen = typeof rule === 'object' ? rule : undefined;
       return {
         machine,
-        name: name ?? machine,
+        name,
         labels: all,
         possible: why === null,
         why,
         class: chosen?.class ?? null,
         actions: chosen?.actions ?? [],
-        in_force: (holders ?? 0) > 0,
-        silent: silent === true,
+        in_force: holders > 0,
+        silent,
       };
     });
   }
@@ -179,7 +157,7 @@ export class LabelActs {
         command: row.id,
         status: row.status,
         reason: reasonOf(row),
-        incident: row.status === 'done' ? incidentIn(row.result) : null,
+        incident: row.status === 'done' ? idIn(row.result) : null,
         in_force: row.in_force,
       };
     });
@@ -220,15 +198,6 @@ export class LabelActs {
         act: act.act,
       }),
     );
-  }
-}
-
-function incidentIn(result: string | null): string | null {
-  try {
-    const { id } = JSON.parse(result ?? '{}') as { readonly id?: unknown };
-    return typeof id === 'string' ? id : null;
-  } catch {
-    return null;
   }
 }
 

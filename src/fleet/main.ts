@@ -189,14 +189,15 @@ function unreachable(error: unknown): string | undefined {
   return /^(?:28|3D|42501)/.test(String(code)) ? `the database refuses: ${message}` : undefined;
 }
 
-main().then(
-  () => process.exit(),
-  (error: unknown) => {
-    const isUsage = error instanceof UsageError;
-    const isKnown = error instanceof RecorderError;
-    const text = isKnown || isUsage ? error.message : (unreachable(error) ?? String((error as Error)?.stack ?? error));
-    process.stderr.write(`incident-fleet: ${text}\n${isUsage ? `\n${USAGE}` : ''}`);
-    const isConfig = isKnown && (error.code === 'config' || error.code === 'invalid_access');
-    process.exit(isUsage ? EX_USAGE : isConfig ? EX_CONFIG : 1);
-  },
-);
+function fail(error: unknown): never {
+  const isUsage = error instanceof UsageError;
+  const isKnown = error instanceof RecorderError;
+  const text = isKnown || isUsage ? error.message : (unreachable(error) ?? String((error as Error)?.stack ?? error));
+  process.stderr.write(`incident-fleet: ${text}\n${isUsage ? `\n${USAGE}` : ''}`);
+  const isConfig = isKnown && (error.code === 'config' || error.code === 'invalid_access');
+  process.exit(isUsage ? EX_USAGE : isConfig ? EX_CONFIG : 1);
+}
+
+// Among them that PGlite has ended unasked.
+process.once('uncaughtException', fail);
+main().then(() => process.exit(), fail);

@@ -273,7 +273,8 @@ const OF_MACHINES: readonly string[] = [
     PRIMARY KEY (machine, id)
   )`,
   'CREATE INDEX IF NOT EXISTS commands_by_issue ON commands (issued_at, machine, id)',
-  'CREATE INDEX IF NOT EXISTS commands_of_act ON commands (act, machine) WHERE act IS NOT NULL',
+  `CREATE INDEX IF NOT EXISTS commands_of_act ON commands (act, machine) INCLUDE (state, expires_at)
+    WHERE act IS NOT NULL`,
   `CREATE TABLE IF NOT EXISTS acts (
     machine text COLLATE "C" NOT NULL,
     id text COLLATE "C" NOT NULL,
@@ -281,6 +282,7 @@ const OF_MACHINES: readonly string[] = [
     who text NOT NULL,
     what text COLLATE "C" NOT NULL,
     detail jsonb NOT NULL,
+    selection jsonb,
     PRIMARY KEY (machine, id)
   )`,
 ];

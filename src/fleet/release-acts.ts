@@ -4,7 +4,6 @@
  * Each of these gets the command to release the action early; the incidents stay. The act is stored first, with its machines and
  * incidents, and then the commands. Whoever sees that some are missing adds them: they have the same names at every process.
  */
-import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import type { ContainmentAction, Role } from '../../machines/vocabulary.ts';
 import { RELEASED_EARLY } from '../domain/posture.ts';
@@ -12,9 +11,9 @@ import { RecorderError } from '../errors.ts';
 import { actName, ActStore, fewAtOnce, NEVER_GIVEN, type StoredAct } from './acts.ts';
 import { COMMAND_COLUMNS, type CommandRow, type CommandStatus, type FleetCommands, reasonOf } from './commands.ts';
 import type { FleetDatabase } from './database.ts';
+import { digestOfSeen, isWanted, labelledMachines, SENT_NOTHING } from './labelled-machines.ts';
 
-/** How many machines one act may be about, and how many incidents. */
-const MOST_MACHINES = 10_000;
+/** How many incidents one act may be about. */
 const MOST_INCIDENTS = 10_000;
 
 /** An incident that holds the action, and the role that its release takes there. */
@@ -73,8 +72,7 @@ const WORST_FIRST: readonly CommandStatus[] = ['pending', 'refused', 'expired', 
 /** SHA-256 over the machines and those that hold the action there: whoever confirms it has seen these. */
 export function digestOf(candidates: readonly ReleaseCandidate[]): string {
   const chosen = candidates.filter(({ possible }) => possible);
-  const seen = chosen.map(({ machine, holders }) => [machine, holders.map(({ id }) => id)]);
-  return createHash('sha256').update(JSON.stringify(seen)).digest('hex');
+  return digestOfSeen(chosen.map(({ machine, holders }) => [machine, holders.map(({ id }) => id)]));
 }
 
 export class ReleaseActs {
@@ -100,45 +98,30 @@ export class ReleaseActs {
     labels: Readonly<Record<string, string>>,
     bounds: 'any' | Readonly<Record<string, string>>,
   ): Promise<readonly ReleaseCandidate[]> {
-    const ofLabels = sql`m.revoked_at IS NULL AND m.enrolled_at IS NOT NULL AND m.labels @> ${JSON.stringify(labels)}::jsonb
-      AND m.labels @> ${JSON.stringify(bounds === 'any' ? {} : bounds)}::jsonb`;
-    const { rows } = await sql<{
-      machine: string;
-      name: string | null;
-      labels: Readonly<Record<string, string>>;
-      log: string | null;
-      silent: boolean | null;
-      holders: number | null;
-    }>`
-      SELECT m.machine, m.name, m.labels, l.log, p.holders, coalesce(m.heard_at, m.enrolled_at)
-        < clock_timestamp() - ${this.#silentAfter}::float8 * interval '1 millisecond' AS silent
-      FROM machines m LEFT JOIN logs l ON l.machine = m.machine AND l.active
-        LEFT JOIN posture p ON p.machine = m.machine AND p.log = l.log AND p.action = ${action}
-      WHERE ${ofLabels} ORDER BY m.machine LIMIT ${sql.lit(MOST_MACHINES + 1)}`.execute(this.#db);
-    if (rows.length > MOST_MACHINES)
-      throw new RecorderError('limit_reached', `these are more than ${MOST_MACHINES} machines; name more labels`);
+    const wanted = { labels, bounds };
+    const found = await labelledMachines(this.#db, this.#silentAfter, wanted, action);
     const held = await sql<{ machine: string; id: string; recovery: number }>`
       SELECT d.machine, d.incident AS id, i.recovery
       FROM machines m JOIN logs l ON l.machine = m.machine AND l.active
         JOIN deliveries d ON d.machine = m.machine AND d.log = l.log
         JOIN incidents i ON i.machine = d.machine AND i.log = d.log AND i.id = d.incident
-      WHERE ${ofLabels} AND d.action = ${action} AND d.directive = 'engage' AND d.status <> ${RELEASED_EARLY}
+      WHERE ${isWanted(wanted)} AND d.action = ${action} AND d.directive = 'engage' AND d.status <> ${RELEASED_EARLY}
         AND i.drill = 0
       ORDER BY d.machine, i.number LIMIT ${sql.lit(MOST_INCIDENTS + 1)}`.execute(this.#db);
     if (held.rows.length > MOST_INCIDENTS)
       throw new RecorderError('limit_reached', `more than ${MOST_INCIDENTS} incidents hold it; name more labels`);
     const holders = Map.groupBy(held.rows, ({ machine }) => machine);
-    return rows.map(({ machine, name, labels: all, log, silent, holders: count }) => {
+    return found.map(({ machine, name, labels: all, log, silent, holders: count }) => {
       const own = holders.get(machine) ?? [];
-      const why = log === null ? 'it has sent nothing yet' : own.length === 0 ? 'no incident holds it there' : null;
+      const why = log === null ? SENT_NOTHING : own.length === 0 ? 'no incident holds it there' : null;
       return {
         machine,
-        name: name ?? machine,
+        name,
         labels: all,
         possible: why === null,
         why,
-        in_force: (count ?? 0) > 0,
-        silent: silent === true,
+        in_force: count > 0,
+        silent,
         holders: own.map(({ id, recovery }) => ({ id, recovers: recovery > 0 })),
       };
     });

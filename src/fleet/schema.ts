@@ -319,6 +319,8 @@ interface ActsTable {
   who: string;
   what: string;
   detail: JSONColumnType<object>;
+  /** What of it is long, and not in lists: the incidents of a command on many. */
+  selection: JSONColumnType<object> | null;
 }
 
 /** How far the entries of a log were looked through for campaigns, and how far what they have become was counted. */

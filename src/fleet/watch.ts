@@ -2,16 +2,15 @@
 import { SECOND } from '../clock.ts';
 import type { FleetAlarms } from './alarms.ts';
 import type { Campaigns } from './campaigns.ts';
-import type { LabelActs } from './label-acts.ts';
 import type { Sums } from './read-models/sums.ts';
-import type { ReleaseActs } from './release-acts.ts';
 
 const EVERY = 2 * SECOND;
 
 export interface WatchOptions {
   readonly alarms: FleetAlarms;
   readonly campaigns: Campaigns;
-  readonly acts: readonly Pick<LabelActs | ReleaseActs, 'complete'>[];
+  /** What completes acts on many machines. */
+  readonly acts: readonly { complete(): Promise<void> }[];
   readonly sums: Sums;
   readonly log: { warn(fields: object, message: string): void };
 }

@@ -28,6 +28,8 @@ const SLICE = 16 * 1024;
 const KEEP_IDLE = 4 * SECOND;
 /** How long a new connection may take, from the resolver to the end of the TLS handshake, in milliseconds. */
 const CONNECT_WITHIN = 10 * SECOND;
+/** A whole answer may take so many times as long as the fleet may be silent: one that comes byte by byte never ends. */
+const TIMES_PATIENCE = 4;
 /** A piece of a body is sent at least this often, in seconds: for a slow line it is smaller than `SLICE`. */
 const SECONDS_A_SLICE = 10;
 
@@ -190,6 +192,7 @@ export class FleetConnection {
       sent.on('error', reject);
       this.#limitConnecting(sent);
       sent.setTimeout(patience, () => void sent.destroy(new Error(`silent for ${patience} ms`)));
+      limitAnswer(sent, patience * TIMES_PATIENCE);
       if (body === undefined || this.#bandwidth === undefined) sent.end(body);
       else void writeSlowly(sent, body, this.#bandwidth, signal).catch((error: Error) => sent.destroy(error));
     });
@@ -212,6 +215,21 @@ export class FleetConnection {
       });
     });
   }
+}
+
+/** Ends a request whose answer is not whole in time: headers, and then the body. */
+function limitAnswer(sent: ClientRequest, within: number): void {
+  let timer: NodeJS.Timeout | undefined;
+  const end = (): void => {
+    const late = new Error(`the answer is not whole after ${within} ms`);
+    // The reader of the body meets what ends the body.
+    if (response === undefined) sent.destroy(late);
+    else response.destroy(late);
+  };
+  let response: IncomingMessage | undefined;
+  sent.once('finish', () => (timer = setTimeout(end, within)));
+  sent.once('response', (message) => (response = message).once('end', () => clearTimeout(timer)));
+  sent.once('close', () => clearTimeout(timer));
 }
 
 async function writeSlowly(

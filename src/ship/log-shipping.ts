@@ -166,7 +166,9 @@ export class LogShipping {
     onReached('fleet', true);
     progress.diverged = held?.diverged !== undefined && held.diverged !== null && held.diverged !== false;
     if (held === undefined || held.through === 0) return { name, from: 1, heard: held?.through };
-    const { through } = held;
+    const { through, hash } = held;
+    // What is not compared is not believed: it gets all of it again.
+    if (hash === undefined) return { name, from: Math.max(1, head.first) };
     if (through <= head.entries) return this.#after(head, held);
     // Another shipper may have sent entries that are newer than the first look at the log.
     const now = await this.#options.recorder.head(signal);
@@ -239,13 +241,24 @@ export class LogShipping {
       const stored = await this.#store(name, batch, { first, entries: progress.entries, heard }, signal);
       if (stored === undefined) return false;
       this.#freed.count(batch.bytes + stored.sent);
-      // It has taken less than it was sent, or lost what it had.
-      if (stored.through < batch.last) return false;
+      // It has taken less than it was sent, or lost what it had, or has something else.
+      if (stored.through < batch.last || !this.#isLastOf(batch, stored)) return false;
       this.#stored += 1;
       this.#wantedFrom = Infinity;
       this.#backoff.reset();
+      // Another shipper may have sent more; what it says that it has is compared with what is here.
+      if (stored.through > batch.last) return false;
       if (stored.wait > 0) await wait(stored.wait, undefined, { signal });
     }
+  }
+
+  /** Whether the entry that the fleet says it has is the one that was sent. */
+  #isLastOf(batch: Batch, { through, hash }: Stored): boolean {
+    const here = hashIn(batch.lines.at(-1)!);
+    if (hash === undefined || hash === here || through > batch.last) return true;
+    const fields = { seq: through, hash: here, hash_in_the_fleet: hash };
+    this.#options.say('error', 'THE FLEET SAYS THAT IT HAS ANOTHER ENTRY THAN THE ONE IT WAS SENT', fields);
+    return false;
   }
 
   /** Sends a batch. @returns undefined when the fleet wants something else, or a smaller one */
@@ -255,7 +268,8 @@ export class LogShipping {
       const stored = await this.#answerOf('fleet', fleet.store(name, batch, extent, signal));
       onReached('fleet', true);
       count('stored', { entries: batch.lines.length, sent: stored.sent });
-      progress.took(stored.through, timeIn(batch.lines.at(-1)!));
+      // It has not shown that it has more.
+      progress.took(Math.min(stored.through, batch.last), timeIn(batch.lines.at(-1)!));
       if (stored.anchor !== undefined) onAnchor(stored.anchor);
       if (stored.diverged !== undefined && stored.diverged !== null) this.#sayDiverged(stored.diverged);
       this.#limits = { ...this.#limits, lines: Math.min(MOST_LINES, this.#limits.lines * 2) };

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { TOKEN } from '../support/service-client.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 import { type SmallMachine, SmallFleet } from '../fleet/support/small-fleet.ts';
-import { type Tab, tabs } from './support/browser.ts';
+import { forgive, type Tab, tabs } from './support/browser.ts';
 import { rows, violations } from './support/console.ts';
 
 const POLICY = `version: 1
@@ -122,6 +122,35 @@ describe('the console of the fleet', function () {
     await tab.getByRole('link', { name: 'lisbon-1', exact: true }).waitFor({ state: 'detached' });
   });
 
+  it('finds a machine, and moves no row while somebody points at one', async () => {
+    const tab = await show('#/machines');
+    const list = tab.getByRole('region', { name: 'Machines', exact: true });
+    const names = () => list.getByRole('listitem').locator('.name a').allInnerTexts();
+    await list.getByRole('link', { name: 'lisbon-1', exact: true }).hover();
+    expect(await names()).to.deep.equal(['berlin-1', 'lisbon-1']);
+    await fleet.fleet.enrolment.invite('athens-1', { site: 'athens' }, 'root');
+    await berlin.recorder.report({ class: 'prompt_injection', description: 'so that the page reads again' });
+    await list.getByRole('button', { name: '1 new' }).waitFor();
+    expect(await names()).to.deep.equal(['berlin-1', 'lisbon-1']);
+    await tab.getByLabel('Find machines by name or label').hover();
+    await list.getByRole('link', { name: 'athens-1' }).waitFor();
+    await tab.getByLabel('Find machines by name or label').fill('site=lis');
+    await tab.getByText('1 machine found').waitFor();
+    expect(await names()).to.deep.equal(['lisbon-1']);
+  });
+
+  it('says when it was heard last, and no age, while the fleet does not answer', async () => {
+    const tab = await show('#/machines');
+    const row = tab.getByRole('listitem').filter({ has: tab.getByRole('link', { name: 'lisbon-1', exact: true }) });
+    await row.getByText('ago').or(row.getByText('just now')).first().waitFor();
+    forgive(tab, 'net::ERR');
+    await tab.context().setOffline(true);
+    await tab.getByText(/^Nothing heard since \d/).waitFor();
+    expect(await row.innerText()).not.to.match(/ ago|just now/);
+    const { x, width } = (await tab.locator('.who').boundingBox())!;
+    expect(x + width, 'the end of the menu of the person').to.be.most(1280);
+  });
+
   const views = (tab: Tab) =>
     [
       ['#/incidents?group=off', tab.getByText('too much on lisbon-1')],
@@ -133,10 +162,12 @@ describe('the console of the fleet', function () {
       ['#/campaigns', tab.getByText('evidence.ip')],
       ['#/commands', tab.getByRole('heading', { name: 'Commands' })],
       ['#/overview', tab.getByText('Needs attention').last()],
+      ['#/audit', tab.getByRole('link', { name: 'lisbon-1' })],
     ] as const;
 
   for (const [colorScheme, width] of [
     ['light', 360],
+    ['light', 768],
     ['light', 1280],
     ['dark', 1280],
     ['dark', 2560],

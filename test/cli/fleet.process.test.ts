@@ -32,15 +32,15 @@ describe('the command line at a fleet', () => {
   });
   after(() => fleet.stop());
 
+  const at = (): readonly string[] => [
+    '--url',
+    `http://127.0.0.1:${fleet.port}`,
+    '--no-prove',
+    '--token-file',
+    join(fleet.directory, 'token'),
+  ];
   const ask = async (...args: string[]): Promise<string> => {
-    const at = [
-      '--url',
-      `http://127.0.0.1:${fleet.port}`,
-      '--no-prove',
-      '--token-file',
-      join(fleet.directory, 'token'),
-    ];
-    const { status, stdout, stderr } = await run([...args, ...at], { env: { XDG_STATE_HOME: fleet.directory } });
+    const { status, stdout, stderr } = await run([...args, ...at()], { env: { XDG_STATE_HOME: fleet.directory } });
     expect(status, stderr).to.equal(0);
     return stdout;
   };
@@ -172,6 +172,46 @@ describe('the command line at a fleet', () => {
     );
     expect(released).to.match(/oven-1 +done/);
     expect((await recorder.get('/api/v1/containment')).json.freeze_agent.engaged).to.equal(false);
+  });
+
+  it('silences by label, and ends what it has added', async () => {
+    const add = ['silence', 'add', 'source=gamma', '-c', 'a rehearsal', '--confirm', '1'];
+    const added = await ask(...add, '--label', 'site=berlin');
+    expect(added).to.match(/^MACHINE +POSSIBLE +WHY$/m);
+    expect(added).to.match(/^oven-1 +done +SIL-\S+/m);
+    await ask('silence', 'add', 'source=delta', '-c', 'another one', '--machine', 'oven-1');
+    const both = await ask(
+      'silence',
+      'add',
+      'source=gamma',
+      '-c',
+      'two',
+      '--confirm',
+      '2',
+      '--machine',
+      'oven-1',
+      'oven-2',
+    );
+    expect(both).to.match(/^oven-2 +done +SIL-\S+/m);
+    const running = async (count: number): Promise<void> => {
+      const silences = await fleet.until(
+        () => fleet.read('/api/v1/silences'),
+        (all: { state: string }[]) => all.filter(({ state }) => state === 'active').length === count,
+      );
+      expect(silences).to.have.length(4);
+    };
+    await running(4);
+    const unasked = await run(['silence', 'remove', '--label', 'site=berlin', ...at()]);
+    expect(unasked.stderr).to.include('end silences on 1 machine? Nobody can be asked here: say --confirm 1');
+    const ended = await ask('silence', 'remove', 'source=delta', '--label', 'site=berlin', '--confirm', '1');
+    expect(ended).to.match(/^oven-1 +done +SIL-\S+/m);
+    await running(3);
+    const acts = await fleet.read('/api/v1/silences/by-label/acts');
+    const { act } = acts.findLast(({ kind }: { kind: string }) => kind === 'add');
+    await ask('silence', 'remove', act, '--confirm', '1');
+    await running(2);
+    await ask('silence', 'remove', '--label', 'site=berlin', '--confirm', '1');
+    await running(1);
   });
 
   it('shows recoveries, and the raw lines of a machine', async () => {

@@ -294,6 +294,74 @@ describe('the fleet as one recorder', () => {
     expect((await give({ confirm: 0 })).status).to.equal(409);
   });
 
+  it('silences on all machines with a label, counted and followed, and ends these again', async () => {
+    const { one, two, far } = await machines();
+    for (const { name, recorder } of [one, two, far]) await fleet.holds(name, await reported(recorder));
+    const path = '/api/v1/silences/by-label';
+    const until = new Date(Date.now() + 3_600_000).toISOString();
+    const body = { labels: { site: 'berlin' }, source: ['gamma'], until, reason: 'a rehearsal', expires_in: 60 };
+    const give = (at: string, given: object, token = tokenOf('ada')) => fleet.post(at, given, { token });
+    const preview = await fleet.read(`${path}?site=berlin`, tokenOf('ada'));
+    expect(preview.machines.map(({ machine }: { machine: string }) => machine)).to.deep.equal(['oven-1', 'oven-2']);
+    const dry = await give(path, { ...body, dry_run: true });
+    expect(dry.json).to.deep.equal({ ...preview, labels: body.labels });
+    expect((await give(path, body)).json).to.include({ code: 'confirmation_required', count: 2 });
+    expect((await give(path, { ...body, confirm: 2, machines_digest: '0' })).status).to.equal(409);
+    expect((await give(path, { ...body, confirm: 2 }, tokenOf('grace'))).status).to.equal(403);
+    expect((await give(path, { ...body, labels: undefined, confirm: 2 })).status).to.equal(400);
+    const given = { ...body, confirm: 2, machines_digest: preview.machines_digest, idempotency_key: 'hush' };
+    const begun = await give(path, given);
+    expect(begun.status, begun.text).to.equal(202);
+    const again = await give(path, given);
+    expect([again.json.act, again.headers['idempotent-replayed']]).to.deep.equal([begun.json.act, 'true']);
+    expect((await give(path, { ...given, source: ['delta'] })).status).to.equal(422);
+    const settled = (act: string) =>
+      fleet.until(
+        () => fleet.read(`${path}/${act}`, tokenOf('ada')),
+        ({ pending }) => pending === 0,
+      );
+    const act = await settled(begun.json.act);
+    expect(act).to.include({
+      kind: 'add',
+      count: 2,
+      done: 2,
+      refused: 0,
+      expired: 0,
+      by: 'ada',
+      reason: 'a rehearsal',
+    });
+    const running = async ({ recorder }: { recorder: LocalService }) =>
+      (await recorder.get('/api/v1/silences')).json.filter(({ state }: { state: string }) => state === 'active');
+    for (const [index, machine] of [one, two].entries()) {
+      const [silence] = await running(machine);
+      expect(silence).to.deep.include({ source: ['gamma'], until, reason: 'a rehearsal', by: 'fleet:ada' });
+      expect(act.machines[index].silences).to.deep.equal([silence.id]);
+    }
+    expect(await running(far)).to.deep.equal([]);
+
+    // Another silence stays: only those of the act are ended, or those with the same terms.
+    await one.recorder.post('/api/v1/silences', { source: ['other'], until, reason: 'local' });
+    const end = `${path}/end`;
+    const seen = await fleet.until(
+      () => fleet.read(`${end}?site=berlin`, tokenOf('ada')),
+      ({ machines: all }) => all.flatMap(({ silences }: { silences: string[] }) => silences).length === 3,
+    );
+    expect(seen.count).to.equal(2);
+    const meant = await fleet.read(`${end}?site=berlin&act=${begun.json.act}`, tokenOf('ada'));
+    expect(meant.machines.map(({ silences }: { silences: string[] }) => silences.length)).to.deep.equal([1, 1]);
+    const first = { machines: ['oven-1'], source: ['gamma'], confirm: 1, expires_in: 60 };
+    const ended = await settled((await give(end, first)).json.act);
+    expect(ended).to.include({ kind: 'end', count: 1, done: 1 });
+    const rest = await give(end, { act: begun.json.act, reason: 'over', confirm: 1 });
+    expect((await give(end, { act: 'ACT-none', confirm: 1 })).json).to.include({ count: 0 });
+    expect(rest.status, rest.text).to.equal(202);
+    expect((await settled(rest.json.act)).done).to.equal(1);
+    expect((await running(one)).map(({ source }: { source: string[] }) => source)).to.deep.equal([['other']]);
+    expect(await running(two)).to.deep.equal([]);
+    expect(await fleet.read(`${path}/acts`, tokenOf('ada'))).to.have.length(3);
+    expect((await fleet.send('GET', `${path}/${rest.json.act}?site=paris`)).status).to.equal(404);
+  });
+
   it('takes note of a campaign, and says in the stream when one is raised and grows', async () => {
     const { one, two, far } = await machines();
     const worm = { evidence: { ip: '10.0.0.1' } };

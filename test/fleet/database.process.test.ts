@@ -27,7 +27,7 @@ describe('the database of the fleet', () => {
     writeFileSync(`${folder}.lock`, '4194999');
     // They start together, and keep what they have got until all have said.
     const program = `
-      const { lockFolder } = await import(${JSON.stringify(join(import.meta.dirname, '../../src/fleet/database.ts'))});
+      const { lockFolder } = await import(${JSON.stringify(join(import.meta.dirname, '../../src/fleet/pglite/folder-lock.ts'))});
       process.stdout.write('ready');
       await new Promise((resolve) => process.stdin.once('data', resolve));
       try { await lockFolder(${JSON.stringify(folder)}); process.stdout.write('locked'); }
@@ -57,7 +57,7 @@ describe('the database of the fleet', () => {
     }
   });
 
-  it('leaves requests their turn while PGlite works without a pause', async () => {
+  it('leaves this thread its turns while PGlite works', async () => {
     const db = await openDatabase({ folder: undefined });
     try {
       let turns = 0;
@@ -67,60 +67,108 @@ describe('the database of the fleet', () => {
         if (!isDone) setImmediate(count);
       };
       setImmediate(count);
-      for (let query = 0; query < 20; query++) await sql`SELECT 1`.execute(db);
+      // One statement that takes a while.
+      await sql`SELECT count(*) FROM generate_series(1, 1000000)`.execute(db);
       isDone = true;
-      expect(turns).to.be.at.least(20);
+      expect(turns).to.be.at.least(100);
     } finally {
       await db.destroy();
+    }
+  });
+
+  it('gives a transaction on PGlite the connection for itself', async () => {
+    const db = await openDatabase({ folder: undefined });
+    try {
+      await sql`CREATE TABLE kept (name text PRIMARY KEY, count bigint)`.execute(db);
+      const add = (name: string) => sql`INSERT INTO kept VALUES (${name}, 1)`;
+      const undone = db.transaction().execute(async (tx) => {
+        await add('undone').execute(tx);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        throw new Error('undo it');
+      });
+      const outside = add('outside').execute(db);
+      expect(await undone.catch(String)).to.equal('Error: undo it');
+      await outside;
+      // A statement that fails gives the code of PostgreSQL, and the connection goes on.
+      expect(
+        await add('outside')
+          .execute(db)
+          .catch(({ code }: { code: string }) => code),
+      ).to.equal('23505');
+      expect((await sql`SELECT * FROM kept`.execute(db)).rows).to.deep.equal([{ name: 'outside', count: 1 }]);
+    } finally {
+      await db.destroy();
+    }
+  });
+
+  it('says when PGlite ends unasked, and why', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'fleet-damaged-'));
+    try {
+      const folder = join(directory, 'database');
+      await openDatabase({ folder }).then((db) => db.destroy());
+      rmSync(join(folder, 'global'), { recursive: true });
+      const error = await openDatabase({ folder }).catch((caught: unknown) => caught as Error);
+      expect(error).to.be.instanceOf(Error);
+      expect((error as Error).message)
+        .to.include('could not open')
+        .and.to.include('global/pg_control');
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
     }
   });
 
   it('says when it may lose what it has acknowledged', async function () {
     this.timeout(120_000);
     const engine = new Engine('PGlite');
-    const fleet = await engine.fleet();
-    try {
-      const response = await fetch(`http://127.0.0.1:${fleet.address.port}/health`);
-      const health = (await response.json()) as { status: string; warnings: string[] };
-      expect(health.status).to.equal('ok');
-      expect(health.warnings.join()).to.include('PGlite does not sync its files');
-    } finally {
-      await fleet.stop();
-      engine.end();
+    const folder = join(engine.directory(), 'database');
+    for (const [place, warning] of [
+      [{ folder: undefined }, 'fsync is off'],
+      [{ folder }, ''],
+    ] as const) {
+      const fleet = await engine.fleet({ database: place });
+      try {
+        const response = await fetch(`http://127.0.0.1:${fleet.address.port}/health`);
+        const health = (await response.json()) as { status: string; warnings: string[] };
+        expect(health.status).to.equal('ok');
+        expect(health.warnings).to.have.length(warning === '' ? 0 : 1);
+        expect(health.warnings.join()).to.include(warning);
+      } finally {
+        await fleet.stop();
+      }
     }
+    engine.end();
     if (postgresPrograms() === undefined) {
       console.warn('SKIPPED on PostgreSQL, which is not installed (apt-get install postgresql)');
       return;
     }
     const postgres = await Postgres.start();
     try {
-      const warned = async (statements: readonly string[], needsStandby = false): Promise<string> => {
+      const expectWarned = async (awaited: string, statements: readonly string[], needsStandby = false) => {
         const db = await openDatabase({ url: postgres.database(), connections: 1 });
         try {
           for (const statement of statements) await sql.raw(statement).execute(db);
           // The server takes its time to read its settings again.
           for (let attempt = 0; ; attempt++) {
-            const warnings = await durabilityWarnings(db, needsStandby);
-            if (warnings.length > 0 || statements.length === 0 || attempt === 100) return warnings.join('; ');
+            const warnings = (await durabilityWarnings(db, needsStandby)).join('; ');
+            if (attempt === 100) throw new Error(`expected "${awaited}", and the warnings are "${warnings}"`);
+            if (awaited === '' ? warnings === '' : warnings.includes(awaited)) return;
             await new Promise((resolve) => setTimeout(resolve, 100));
           }
         } finally {
           await db.destroy();
         }
       };
-      expect(await warned([])).to.equal('');
-      expect(await warned([], true)).to.include('synchronous_standby_names is empty');
-      expect(await warned(['SET synchronous_commit = off'])).to.include('synchronous_commit is off');
+      await expectWarned('', []);
+      await expectWarned('synchronous_standby_names is empty', [], true);
+      await expectWarned('synchronous_commit is off', ['SET synchronous_commit = off']);
       const alter = (setting: string): readonly string[] => [
         'SET synchronous_commit = local',
         `ALTER SYSTEM SET ${setting}`,
         'SELECT pg_reload_conf()',
       ];
-      expect(await warned(alter('fsync = off'))).to.include('fsync is off');
+      await expectWarned('fsync is off', alter('fsync = off'));
       // From here on a commit waits.
-      expect(await warned(alter("synchronous_standby_names = 'one'"))).to.include(
-        'no synchronous standby is connected',
-      );
+      await expectWarned('no synchronous standby is connected', alter("synchronous_standby_names = 'one'"));
     } finally {
       postgres.end();
     }

@@ -2,7 +2,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
-import { type AddressInfo, connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer as createPlainServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
@@ -90,6 +90,36 @@ describe('the connection to the fleet', () => {
       for (const socket of waiting) socket.on('error', () => {}).destroy();
       stopped.kill('SIGKILL');
       await once(stopped, 'exit');
+    }
+  });
+
+  it('waits for no answer that comes byte by byte and never ends', async () => {
+    const drips: NodeJS.Timeout[] = [];
+    const dripping = createPlainServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', (request) => {
+        const inHeaders = request.toString().startsWith('GET /headers');
+        socket.write(inHeaders ? 'HTTP/1.1 200 OK\r\nx: ' : 'HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n');
+        drips.push(setInterval(() => socket.write('7'), 20));
+      });
+    });
+    dripping.listen(0, '127.0.0.1');
+    await once(dripping, 'listening');
+    const { port } = dripping.address() as AddressInfo;
+    const connection = new FleetConnection({ url: `http://127.0.0.1:${port}` });
+    const { signal } = new AbortController();
+    try {
+      for (const path of ['/headers', '/body']) {
+        const sent = connection.send({ method: 'GET', path, patience: 100, signal }).then(
+          () => 'answered',
+          (error: Error) => error.message,
+        );
+        expect(await Promise.race([sent, wait(3000, 'it waits')]), path).to.include('is not whole after 400 ms');
+      }
+    } finally {
+      connection.close();
+      for (const drip of drips) clearInterval(drip);
+      dripping.close();
     }
   });
 

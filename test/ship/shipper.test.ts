@@ -121,6 +121,29 @@ describe('the shipper', () => {
     expect(asked[1]! - asked[0]!).to.be.at.least(990);
   });
 
+  it('believes no fleet that says it has what it was not sent, or something else', async () => {
+    recorder.lines = chain(20);
+    for (const lie of [
+      { through: 20, hash: 'f'.repeat(64) },
+      { through: 5000 },
+      { through: 5000, hash: 'f'.repeat(64) },
+    ]) {
+      fleet.histories.clear();
+      let lies = 1;
+      fleet.instead = () => (lies-- > 0 ? [200, { machine: MACHINE, log: recorder.log, ...lie }] : undefined);
+      const shipper = new Shipper(options);
+      await shipper.once(stop.signal);
+      expect(fleet.lines(recorder.log), JSON.stringify(lie)).to.deep.equal(wholeLog());
+      expect(shipper.progress.through).to.equal(20);
+    }
+    fleet.instead = () => undefined;
+    // It says how far it has the log, and not with which entry.
+    fleet.histories.clear();
+    fleet.holds = { through: 15 };
+    await once();
+    expect(fleet.lines(recorder.log)).to.deep.equal(wholeLog());
+  });
+
   it('sends smaller batches to a fleet that finds them too large', async () => {
     recorder.lines = chain(1000);
     const sizes: number[] = [];

@@ -16,6 +16,7 @@ import { Verbatim } from '../parts/verbatim.tsx';
 import { reasonOf } from '../request.ts';
 import { fragmentOf, route } from '../route.ts';
 import { Cell, Columns, FleetPage } from './fleet-page.tsx';
+import { HeldRows } from './held-rows.tsx';
 import { type Campaign, campaigns, isNewCampaign, isOfCampaign } from './live-fleet.ts';
 
 interface Member {
@@ -47,9 +48,11 @@ const Campaigns = () => (
       <section class="card rows campaigns" aria-label="Campaigns">
         <Columns names={['Campaign', 'What is the same', 'Machines', 'Incidents', 'Last']} />
         {all.length === 0 && <p class="empty muted">Nothing has happened alike on several machines.</p>}
-        <ul>
-          {all.map((one) => (
-            <li key={one.campaign}>
+        <HeldRows
+          items={all}
+          keyOf={({ campaign }) => campaign}
+          row={(one, key) => (
+            <li key={key}>
               <div class="said name">
                 <SeverityOf text={one.severity} />{' '}
                 <a href={fragmentOf({ view: 'campaigns', id: one.campaign, query: '' })}>
@@ -73,8 +76,8 @@ const Campaigns = () => (
                 <AgoOrTime at={one.last_at} />
               </Cell>
             </li>
-          ))}
-        </ul>
+          )}
+        />
       </section>
     )}
   />
@@ -137,9 +140,11 @@ const CampaignView = ({ campaign }: { readonly campaign: string }) => {
           </section>
           <section class="card rows members" aria-label="Incidents">
             <Columns names={['Incident', 'Machine', 'State', 'Reported']} />
-            <ul>
-              {one.members.map((member) => (
-                <li key={keyOfIncident(member.incident, member.machine)}>
+            <HeldRows
+              items={one.members}
+              keyOf={(member) => keyOfIncident(member.incident, member.machine)}
+              row={(member, key) => (
+                <li key={key}>
                   <div class="said name">
                     <a
                       href={fragmentOf({
@@ -161,8 +166,8 @@ const CampaignView = ({ campaign }: { readonly campaign: string }) => {
                     <AgoOrTime at={member.at} />
                   </Cell>
                 </li>
-              ))}
-            </ul>
+              )}
+            />
           </section>
         </>
       )}

@@ -12,6 +12,7 @@ import { PostureView } from '../posture/posture-view.tsx';
 import { fragmentOf, route } from '../route.ts';
 import { ByLabelDialog, type LabelKind } from './by-label-dialog.tsx';
 import { Cell, Columns, FleetPage } from './fleet-page.tsx';
+import { HeldRows } from './held-rows.tsx';
 import { fleetMachines, type FleetMachine, type InForce, inForce, type MachineAction } from './live-fleet.ts';
 
 /** What is in force on all machines, or the posture of the one that is open. */
@@ -50,13 +51,11 @@ const Everywhere = () => {
           </p>
           <section class="card rows in-force" aria-label="In force">
             <Columns names={['Action', 'In force', 'Not confirmed', 'Overdue', 'Machines']} />
-            <ul>
-              {ACTIONS.map((name) => ({ name, one: all[name] }))
-                .toSorted((one, other) => rankOf(one.one) - rankOf(other.one))
-                .map(({ name, one }) => (
-                  <ActionRow key={name} action={name} one={one} machines={machines} />
-                ))}
-            </ul>
+            <HeldRows
+              items={ACTIONS.map((name) => all[name]).toSorted((one, other) => rankOf(one) - rankOf(other))}
+              keyOf={({ action }) => action}
+              row={(one, key) => <ActionRow key={key} action={one.action} one={one} machines={machines} />}
+            />
           </section>
           {acting !== undefined && <ByLabelDialog kind={acting} onClose={() => setActing(undefined)} />}
         </>

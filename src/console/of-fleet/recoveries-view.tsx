@@ -6,6 +6,7 @@ import { SeverityMark } from '../parts/marks.tsx';
 import { keyOfRecovery, recoveries } from '../recoveries.ts';
 import { fragmentOf } from '../route.ts';
 import { Cell, Columns, FleetPage } from './fleet-page.tsx';
+import { HeldRows } from './held-rows.tsx';
 
 /** What can't be resolved yet on any machine, what each needs, and who may do that. */
 export const RecoveriesView = () => (
@@ -18,11 +19,7 @@ export const RecoveriesView = () => (
         <section class="card rows recovering" aria-label="Recoveries">
           <Columns names={['Incident', 'Machine', 'Still needed', 'Done', 'Since']} />
           {pending.length === 0 && <p class="empty muted">No incident waits for its recovery.</p>}
-          <ul>
-            {pending.map((one) => (
-              <RecoveryRow key={keyOfRecovery(one)} one={one} />
-            ))}
-          </ul>
+          <HeldRows items={pending} keyOf={keyOfRecovery} row={(one, key) => <RecoveryRow key={key} one={one} />} />
         </section>
         {count > pending.length && (
           <p class="small muted">and {counted(count - pending.length, 'other')}, younger than these</p>

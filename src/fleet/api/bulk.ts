@@ -39,7 +39,15 @@ import { foreseen } from '../../incidents/foreseen.ts';
 import { canonicalForm } from '../../json/canonical-form.ts';
 import type { JsonValue } from '../../json/exact-json.ts';
 import { isWithin, type MachineBounds } from '../access.ts';
-import { type BulkAct, type BulkActRow, BulkActs, type BulkCounts, keyOf, type Selected } from '../bulk-acts.ts';
+import {
+  type BulkAct,
+  type BulkActRow,
+  BulkActs,
+  type BulkCounts,
+  keyOf,
+  type ListedActRow,
+  type Selected,
+} from '../bulk-acts.ts';
 import { type CommandRow, type FleetCommands, reasonOf } from '../commands.ts';
 import type { FleetDatabase } from '../database.ts';
 import { actorIn } from './acting.ts';
@@ -114,8 +122,7 @@ export const bulkRoutes = (
         const { name: principal } = actorIn(ctx);
         const name = place?.act ?? acts.nameOf(principal, keyIn(ctx, body.idempotency_key));
         const act =
-          (await acts.stored.find(name)) ??
-          (await begun(dependencies, ctx, body, acts, { name, digest, at: place?.at }));
+          (await acts.find(name)) ?? (await begun(dependencies, ctx, body, acts, { name, digest, at: place?.at }));
         requireSame(act.detail, body, principal, digest);
         await work(dependencies, ctx, commands, acts, act, place?.index ?? 0, body.limit ?? USUAL);
       },
@@ -128,16 +135,13 @@ export const bulkRoutes = (
         const page = pageOf(validate(listSchema, parseQuery(reading.query), 'parameter'), 2);
         const [at, id] = page.after ?? [];
         const before = at === undefined ? undefined : { at: placeTime(at), id: id! };
-        const rows = paged(ctx, page, await acts.stored.list(page.limit + 1, before), (row) => [
-          row.at.toISOString(),
-          row.id,
-        ]);
-        const shown: object[] = [];
-        for (const row of rows) {
-          const seen = seenOf(row.detail, reading.machines);
-          if (seen.length === 0) continue;
-          shown.push(shownAct(row, await acts.countsOf(row.id, seen), reading.reader.words));
-        }
+        const rows = paged(ctx, page, await acts.list(page.limit + 1, before), (row) => [row.at.toISOString(), row.id]);
+        const { machines, reader } = reading;
+        const seen = machines === undefined ? undefined : new Set(machines);
+        const own = rows.filter((row) => totalOf(row, seen) > 0);
+        const totals = new Map(own.map((row) => [row.id, totalOf(row, seen)]));
+        const counts = await acts.countsOf(totals, machines);
+        const shown = own.map((row) => shownAct(row, counts.get(row.id)!, reader.words));
         respondJson(ctx, 200, JSON.stringify(shown));
       },
     },
@@ -147,7 +151,7 @@ export const bulkRoutes = (
       handle: async (ctx) => {
         const reading = await readingIn(dependencies, ctx, ['operator', 'recovery', 'auditor']);
         const page = pageOf(validate(listSchema, parseQuery(reading.query), 'parameter'), 1);
-        const row = await acts.stored.find(String(ctx.params.act));
+        const row = await acts.find(String(ctx.params.act));
         // Machines that the reader may not see are left out.
         const seen = row === undefined ? [] : seenOf(row.detail, reading.machines);
         if (row === undefined || seen.length === 0) throw new RecorderError('not_found', 'act not found');
@@ -156,11 +160,12 @@ export const bulkRoutes = (
         const incidents = paged(ctx, page, some, () => [String(from + page.limit)]);
         const known = await acts.commandsOf(row.id, incidents);
         const { words } = reading.reader;
+        const counts = await acts.countsOf(new Map([[row.id, seen.length]]), reading.machines);
         respondJson(
           ctx,
           200,
           JSON.stringify({
-            ...shownAct(row, await acts.countsOf(row.id, seen), words),
+            ...shownAct(row, counts.get(row.id)!, words),
             incidents: incidents.map((one) => shownFate(one, known.get(keyOf(one)), words)),
           }),
         );
@@ -226,7 +231,7 @@ async function begun(
 ): Promise<BulkActRow> {
   const { rows } = await selected(dependencies, ctx, body, at);
   const { by, rest } = byIn(ctx, body.by === undefined ? {} : { by: body.by });
-  const act = await acts.stored.store({
+  const act = await acts.store({
     act: name,
     command: body.command,
     filter: body.filter === undefined ? null : (body.filter as BulkAct['filter']),
@@ -320,7 +325,10 @@ async function keysOf(
   const keys: IncidentKey[] = [];
   let after: Parameters<FleetList['read']>[0]['after'];
   do {
-    const page = await list.read({ ...query, limit: PAGE, ...(after !== undefined && { after }) }, silencing);
+    const page = await list.read(
+      { ...query, limit: PAGE, bytes: Infinity, ...(after !== undefined && { after }) },
+      silencing,
+    );
     keys.push(...page.incidents.map(({ machine, log, id }) => ({ machine, log, id })));
     if (keys.length > MOST_SELECTED)
       throw new RecorderError('limit_reached', `these are more than ${MOST_SELECTED} incidents; name more filters`);
@@ -584,7 +592,15 @@ function seenOf({ incidents }: BulkAct, machines: readonly string[] | undefined)
   return incidents.flatMap(([machine, id]) => ((seen?.has(machine) ?? true) ? [{ machine, id }] : []));
 }
 
-const shownAct = ({ id, at, detail }: BulkActRow, counts: BulkCounts, words: boolean): object => {
+/** How many incidents of an act are on machines that its reader may see. */
+const totalOf = ({ detail: { machines } }: ListedActRow, seen: ReadonlySet<string> | undefined): number =>
+  Object.entries(machines).reduce((sum, [machine, count]) => sum + ((seen?.has(machine) ?? true) ? count : 0), 0);
+
+const shownAct = (
+  { id, at, detail }: Pick<BulkActRow | ListedActRow, 'id' | 'at' | 'detail'>,
+  counts: BulkCounts,
+  words: boolean,
+): object => {
   const { command, filter, body, by } = detail;
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
   return {

@@ -29,6 +29,7 @@ const REQUIRED = 'action, labels and reason are required';
 const LABELS = 'labels must be an object of labels that the machines have, as {"site": "berlin"}';
 const PREVIEW_REQUIRED = 'action parameter required';
 const LONGEST_REASON = 1024;
+const OTHERS = 'these are not the machines that were shown, or their policies have changed';
 const CONFIRM = 'confirm must be the number of machines';
 
 export const areLabels = (value: unknown): boolean =>
@@ -107,7 +108,7 @@ export const byLabelRoutes = (
         if (given.dry_run === true) return respondJson(ctx, 200, JSON.stringify(preview));
         const chosen = found.filter(({ possible }) => possible);
         requireCount(confirm, chosen.length);
-        requireSame(given.machines_digest, found, chosen.length);
+        requireSeen(given.machines_digest, digestOf(found), chosen.length, OTHERS);
         const { by } = byIn(ctx, given.by === undefined ? {} : { by: given.by });
         await acts.begin({
           act,
@@ -196,12 +197,13 @@ export function requireCount(confirm: number | undefined, count: number): void {
 
 /**
  * The number may be the same where a machine has come and another one has gone.
- * @throws RecorderError `conflict` unless they are the machines that were shown, where the request says which these were
+ * @param seen what the request says was shown; undefined where it does not say
+ * @param differs what to say when something else is there now
+ * @throws RecorderError `conflict` unless it is what was shown
  */
-function requireSame(confirmed: string | undefined, found: readonly Candidate[], count: number): void {
-  const machines_digest = digestOf(found);
-  if (confirmed === undefined || confirmed === machines_digest) return;
-  const message = `these are not the machines that were shown, or their policies have changed: look again, and send confirm: ${count}`;
+export function requireSeen(seen: string | undefined, machines_digest: string, count: number, differs: string): void {
+  if (seen === undefined || seen === machines_digest) return;
+  const message = `${differs}: look again, and send confirm: ${count}`;
   throw new RecorderError('conflict', message, { fields: { code: 'confirmation_required', count, machines_digest } });
 }
 

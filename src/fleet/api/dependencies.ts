@@ -9,6 +9,7 @@ import type { FleetCommands } from '../commands.ts';
 import type { FleetDatabase } from '../database.ts';
 import type { LabelActs } from '../label-acts.ts';
 import type { ReleaseActs } from '../release-acts.ts';
+import type { SilenceActs } from '../silence-acts.ts';
 
 export interface FleetDependencies {
   readonly db: FleetDatabase;
@@ -32,6 +33,7 @@ export interface FleetDependencies {
   readonly alarms?: FleetAlarms;
   readonly acts?: LabelActs;
   readonly releases?: ReleaseActs;
+  readonly silences?: SilenceActs;
   readonly commands?: FleetCommands;
   /** With so many incidents or fewer a list gathers them; of more it looks at some. For tests. */
   readonly few?: number;

@@ -11,6 +11,7 @@ import type { FleetDatabase } from '../database.ts';
 import { policyChanges, unifiedDiff } from '../policy-diff.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { parseQuery } from '../../api/request/query.ts';
+import { countsOfLeft } from './left-histories.ts';
 import { anyText } from './list-filter.ts';
 import { flag, flagIn, paged, pageOf, paging, timeOrNull } from './paging.ts';
 import { type Reading, readingIn } from './reading.ts';
@@ -174,7 +175,8 @@ async function shownMachines(
   usual: UsualPolicy | undefined,
 ): Promise<readonly object[]> {
   if (rows.length === 0) return [];
-  const machines = anyText(rows.map(({ machine }) => machine));
+  const names = rows.map(({ machine }) => machine);
+  const machines = anyText(names);
   const postures = await sql<
     OfMachine & { action: string; since: Date | null; holders: number; unconfirmed: number; overdue: number }
   >`
@@ -186,6 +188,9 @@ async function shownMachines(
     FROM stats s JOIN logs l ON l.machine = s.machine AND l.log = s.log AND l.active
     WHERE s.machine = ${machines} AND s.kind = 'population' AND split_part(s.name, ' ', 3) <> 'resolved'
       AND split_part(s.name, ' ', 4) = '0' GROUP BY s.machine`.execute(db);
+  const left = (await countsOfLeft(db, names)).filter(
+    ({ kind, name }) => kind === 'population' && !name.includes(' resolved ') && name.endsWith(' 0'),
+  );
   const attention = await sql<OfMachine & { count: number }>`
     SELECT i.machine, count(*) AS count FROM incidents i
     WHERE i.current AND i.attention AND i.machine = ${machines} GROUP BY i.machine`.execute(db);
@@ -202,7 +207,7 @@ async function shownMachines(
   };
   const [posturesOf, unresolvedOf, attentionOf, pendingOf, alarmsOf] = [
     of(postures),
-    of(unresolved),
+    of({ rows: [...unresolved.rows, ...left] }),
     of(attention),
     of(pending),
     of(alarms),
@@ -254,7 +259,7 @@ async function shownMachines(
         overdue,
       })),
       incidents: {
-        unresolved: unresolvedOf(machine)[0]?.count ?? 0,
+        unresolved: unresolvedOf(machine).reduce((sum, { count }) => sum + count, 0),
         attention: attentionOf(machine)[0]?.count ?? 0,
       },
       commands: { pending: pendingOf(machine)[0]?.count ?? 0 },

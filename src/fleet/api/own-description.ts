@@ -154,6 +154,13 @@ const act = {
   expired: count,
 };
 
+const { action: _action, ...ofAct } = act;
+const silenceAct = {
+  ...ofAct,
+  kind: said(words(['add', 'end']), 'Whether silences are added or ended.'),
+  named: said(listOf(text), 'The machines that were named.'),
+};
+
 const preview = {
   machine: text,
   action: words(ACTIONS),
@@ -400,6 +407,35 @@ export const OWN_SCHEMAS: Readonly<Record<string, Schema>> = {
       object({ machine: text, status, reason: orNull(text), incidents: count, done: count, in_force: flag }),
     ),
   }),
+  FleetSilencePreview: object({
+    labels,
+    named: listOf(text),
+    count: said(count, 'On how many machines it is possible: what has to be sent as `confirm`.'),
+    machines_digest: text,
+    machines: listOf(
+      object({
+        machine: text,
+        name: text,
+        labels,
+        possible: flag,
+        why: orNull(text),
+        silent: flag,
+        silences: said(listOf(text), 'Those that would be ended.'),
+      }),
+    ),
+  }),
+  FleetSilenceAct: object(silenceAct),
+  FleetSilenceActWhole: object({
+    ...silenceAct,
+    machines: listOf(
+      object({
+        machine: text,
+        status,
+        reason: orNull(text),
+        silences: said(listOf(text), 'Those that it has made, or that it ends.'),
+      }),
+    ),
+  }),
   FleetAct: object(act),
   FleetActWhole: object({
     ...act,
@@ -522,6 +558,56 @@ const commandPaths = Object.assign(
     ),
   ),
 ) as Readonly<Record<string, { readonly post: object }>>;
+
+/** What an act on many machines takes besides what it does. */
+const onMachines = {
+  labels,
+  machines: listOf(text),
+  confirm: said(count, 'The number of machines, as the preview says it.'),
+  machines_digest: said(text, 'That of the preview: something else than what was shown is refused.'),
+  dry_run: flag,
+  expires_in: count,
+  idempotency_key: text,
+  by: text,
+};
+
+const terms = {
+  class: listOf(words(CLASSES)),
+  source: listOf(text),
+  severity: listOf(words(SEVERITIES)),
+  q: text,
+};
+
+/** Silences by label: a preview, and the act. */
+const silences = (
+  path: string,
+  [previewed, done]: readonly [string, string],
+  [before, summary]: readonly [string, string],
+  query: readonly string[],
+  body: Readonly<Record<string, Schema>>,
+  optional: readonly string[],
+) => ({
+  [path]: {
+    ...get(path, previewed, before, [...MACHINES, ...query], ref('FleetSilencePreview'))[path],
+    ...post(
+      path,
+      {
+        operationId: done,
+        summary,
+        description: 'One of `labels` and `machines` is required; `act` will do to end silences.',
+      },
+      object({ ...body, ...onMachines }, [...optional, ...Object.keys(onMachines)]),
+      {
+        200: answer('With `dry_run`: what it would do.', ref('FleetSilencePreview')),
+        202: answer('It has begun.', ref('FleetSilenceActWhole')),
+        409: {
+          description: '`confirm` is missing or is not the number of machines, which `count` says; or they are others.',
+        },
+        422: { description: 'The Idempotency-Key was used with another act.' },
+      },
+    )[path],
+  },
+});
 
 /** Operations by path, then by method. */
 export const OWN_PATHS: Readonly<Record<string, Readonly<Record<string, object>>>> = {
@@ -756,6 +842,36 @@ export const OWN_PATHS: Readonly<Record<string, Readonly<Record<string, object>>
     'How far a command on many incidents is, incident by incident',
     [...MACHINES, ...PAGES],
     ref('FleetBulkActWhole'),
+  ),
+  ...silences(
+    '/api/v1/silences/by-label',
+    ['previewSilences', 'silenceByLabel'],
+    ['On which machines a silence would be added', 'Add a silence on all machines with some labels'],
+    [],
+    { ...terms, from: time, until: time, reason: text },
+    [...Object.keys(terms), 'from'],
+  ),
+  ...silences(
+    '/api/v1/silences/by-label/end',
+    ['previewSilenceEnds', 'endSilencesByLabel'],
+    ['Which silences would be ended', 'End silences on all machines with some labels'],
+    ['act'],
+    { act: said(text, 'Only those that this act has added.'), ...terms, reason: text },
+    ['act', ...Object.keys(terms), 'reason'],
+  ),
+  ...get(
+    '/api/v1/silences/by-label/acts',
+    'listSilenceActs',
+    'The silences on many machines, and their ends',
+    [...MACHINES, ...PAGES],
+    listOf(ref('FleetSilenceAct')),
+  ),
+  ...get(
+    '/api/v1/silences/by-label/{act}',
+    'getSilenceAct',
+    'How far such an act is, machine by machine',
+    MACHINES,
+    ref('FleetSilenceActWhole'),
   ),
   ...get('/api/v1/acts', 'listActs', 'The acts on many machines', PAGES, listOf(ref('FleetAct'))),
 };

@@ -14,6 +14,7 @@ import type { FleetDatabase } from '../database.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { documentsOf } from './documents.ts';
 import { placeTime } from './fleet-incidents.ts';
+import { countsOfLeft } from './left-histories.ts';
 import { anyText } from './list-filter.ts';
 import { oneIncident } from './one-incident.ts';
 import { paged, pageOf, paging } from './paging.ts';
@@ -103,5 +104,6 @@ async function countOf(db: FleetDatabase, { machines }: Reading): Promise<number
       JOIN logs l ON l.machine = s.machine AND l.log = s.log AND l.active
     WHERE s.kind = 'recovery' AND s.name IN ('incomplete', 'attesting')
       ${machines === undefined ? sql`` : sql`AND s.machine = ${anyText(machines)}`}`.execute(db);
-  return rows[0]?.count ?? 0;
+  const left = (await countsOfLeft(db, machines)).filter(({ kind }) => kind === 'recovery');
+  return left.reduce((sum, { count }) => sum + count, rows[0]?.count ?? 0);
 }

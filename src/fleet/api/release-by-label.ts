@@ -14,7 +14,15 @@ import { RecorderError } from '../../errors.ts';
 import type { FleetPrincipal } from '../access.ts';
 import { digestOf, type ReleaseActRow, type ReleaseActs, type ReleaseCandidate } from '../release-acts.ts';
 import { actorIn } from './acting.ts';
-import { areLabels, areSame, byLabelSchema, previewSchema, requireAction, requireCount } from './by-label.ts';
+import {
+  areLabels,
+  areSame,
+  byLabelSchema,
+  previewSchema,
+  requireAction,
+  requireCount,
+  requireSeen,
+} from './by-label.ts';
 import { USUAL_EXPIRY } from './command-forms.ts';
 import { byIn, keyOf } from './commands.ts';
 import type { FleetDependencies } from './dependencies.ts';
@@ -25,6 +33,7 @@ import { readNamed } from './scope.ts';
 
 const RELEASERS: readonly Role[] = ['operator', 'recovery'];
 const REQUIRED = 'action, labels and reason are required';
+const OTHERS = 'others hold it than those that were shown';
 const PREVIEW_REQUIRED = 'action parameter required';
 const PATH = '/api/v1/containment/by-label/release';
 
@@ -72,7 +81,7 @@ export const releaseByLabelRoutes = (
         if (given.dry_run === true) return respondJson(ctx, 200, JSON.stringify(preview));
         const chosen = found.filter(({ possible }) => possible);
         requireCount(confirm, chosen.length);
-        requireSeen(seen, found, chosen.length);
+        requireSeen(seen, digestOf(found), chosen.length, OTHERS);
         const { by } = byIn(ctx, given.by === undefined ? {} : { by: given.by });
         const machines = chosen.map(({ machine, holders }) => ({
           machine,
@@ -137,14 +146,6 @@ function roleFor(principal: FleetPrincipal, recovers: boolean): Role {
   const role = roles.find((one) => principal.roles.includes(one));
   if (role === undefined) throw missingRole(principal, roles);
   return role;
-}
-
-/** @throws RecorderError `conflict` unless they are the machines and incidents that were shown, where the request says these */
-function requireSeen(confirmed: string | undefined, found: readonly ReleaseCandidate[], count: number): void {
-  const machines_digest = digestOf(found);
-  if (confirmed === undefined || confirmed === machines_digest) return;
-  const message = `others hold it than those that were shown: look again, and send confirm: ${count}`;
-  throw new RecorderError('conflict', message, { fields: { code: 'confirmation_required', count, machines_digest } });
 }
 
 function shownPreview(

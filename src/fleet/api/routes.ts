@@ -5,6 +5,7 @@ import { FleetAlarms } from '../alarms.ts';
 import { FleetCommands } from '../commands.ts';
 import { LabelActs } from '../label-acts.ts';
 import { ReleaseActs } from '../release-acts.ts';
+import { SilenceActs } from '../silence-acts.ts';
 import { bulkRoutes } from './bulk.ts';
 import { byLabelRoutes } from './by-label.ts';
 import { campaignRoutes } from './campaigns.ts';
@@ -24,6 +25,7 @@ import { recoveryRoutes } from './recoveries.ts';
 import { releaseByLabelRoutes } from './release-by-label.ts';
 import { releasePreviewRoutes } from './release-preview.ts';
 import { serviceRoutes } from './service.ts';
+import { silenceByLabelRoutes } from './silence-by-label.ts';
 import { silenceRoutes } from './silences.ts';
 import { statechartRoutes } from './statecharts.ts';
 import { statisticsRoutes } from './stats.ts';
@@ -43,6 +45,7 @@ export const readRoutes = (dependencies: FleetDependencies): readonly ApiRoute[]
   const commands = dependencies.commands ?? new FleetCommands(dependencies);
   const acts = dependencies.acts ?? new LabelActs({ ...dependencies, commands });
   const releases = dependencies.releases ?? new ReleaseActs({ ...dependencies, commands });
+  const silences = dependencies.silences ?? new SilenceActs({ ...dependencies, commands });
   const own = [
     ...machineListRoutes(dependencies, alarms),
     ...fleetIncidentRoutes(dependencies, alarms, admissions),
@@ -53,6 +56,7 @@ export const readRoutes = (dependencies: FleetDependencies): readonly ApiRoute[]
     // Before the others by label: release is no act.
     ...releaseByLabelRoutes(dependencies, releases, admissions),
     ...byLabelRoutes(dependencies, acts, admissions),
+    ...silenceByLabelRoutes(dependencies, silences, admissions),
   ];
   const reads = [
     ...incidentRoutes(dependencies, totals),

@@ -140,8 +140,8 @@ function descriptionOf(text: string, paths: readonly string[]): object {
   const { components, ...others } = rest as { readonly components?: { readonly schemas?: object } };
   const shown = Object.entries(all).flatMap(([path, { get }]) => {
     if (get === undefined || !paths.includes(path.replaceAll(/\{(\w+)\}/g, ':$1'))) return [];
-    const own = (get.parameters ?? []).map((one) => ({ ...one, ...FLEET_PARAMETERS[path]?.[one.name] }));
     const { parameters: more = [], description: differs } = FLEET_DIFFERENCES[path] ?? {};
+    const own = (get.parameters ?? []).map((one) => ({ ...one, ...FLEET_PARAMETERS[path]?.[one.name] }));
     const parameters = [...own, ...MACHINE_PARAMETERS, ...more];
     const description = differs === undefined ? {} : { description: `${get.description ?? ''} ${differs}`.trim() };
     return [[path, { get: { ...get, ...description, parameters, ...wideAnswer(path, get) } }]];

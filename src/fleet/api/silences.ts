@@ -8,11 +8,11 @@ import type { Incident } from '../../domain/incident.ts';
 import { isRunning, shownSilence } from '../../domain/silence.ts';
 import { silencesMatching } from '../../query/silence-match.ts';
 import type { FleetDatabase } from '../database.ts';
+import { type MachineSilence, silencesOf } from '../read-models/silences.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { documentsOf, type IncidentKey } from './documents.ts';
 import { parameters } from './one-incident.ts';
 import { readingIn } from './reading.ts';
-import { type MachineSilence, silencesOf } from './silencing.ts';
 
 /** How many incidents of one machine are compared with its silences. */
 const MOST_COMPARED = 2000;

@@ -11,6 +11,7 @@ import type { AttentionFilter } from '../../query/list-query.ts';
 import { admits, silencesMatching } from '../../query/silence-match.ts';
 import type { FleetDatabase } from '../database.ts';
 import { documentsOf, type IncidentKey } from './documents.ts';
+import { silencesOf } from '../read-models/silences.ts';
 import { anyText, type Condition } from './list-filter.ts';
 
 /** How many incidents are compared in one go. */
@@ -21,23 +22,6 @@ export interface SilencedColumns extends IncidentKey {
   readonly class: string;
   readonly source: string;
   readonly rank: number;
-}
-
-export interface MachineSilence {
-  readonly machine: string;
-  readonly silence: SilenceOnRecord;
-}
-
-/** All silences of some machines, by machine, the oldest first. @param machines undefined for all */
-export async function silencesOf(
-  db: FleetDatabase,
-  machines: readonly string[] | undefined,
-): Promise<readonly MachineSilence[]> {
-  const { rows } = await sql<{ machine: string; silence: string }>`
-    SELECT s.machine, s.silence FROM silences s JOIN logs l ON l.machine = s.machine AND l.log = s.log
-    WHERE l.active ${machines === undefined ? sql`` : sql`AND s.machine = ${anyText(machines)}`}
-    ORDER BY s.machine, s.seq`.execute(db);
-  return rows.map(({ machine, silence }) => ({ machine, silence: JSON.parse(silence) as SilenceOnRecord }));
 }
 
 /** The filter of one list by attention and silences. */

@@ -251,7 +251,7 @@ function lexemesOfEvidence(evidence: JsonObject): string {
 /** The words of a text as lexemes, with a space before each. */
 function lexemesIn(text: string, kind: string): string {
   const words = text.slice(0, MOST_CHARACTERS).toLowerCase().match(WORDS);
-  return words === null ? '' : ` ${kind}${words.join(` ${kind}`)}`;
+  return words === null ? '' : ` ${kind}${[...new Set(words)].join(` ${kind}`)}`;
 }
 
 /** All but the signs of ASCII; lower case. */

@@ -153,7 +153,7 @@ export async function questionsOf(db: FleetDatabase, now: number): Promise<reado
       'q=model%20prompt',
       ...each(words.slice(15, 20), ({ word }) => `q=agent%20${word}`),
     ),
-    search('beginning', 'q=inj*', 'q=a*', 'q=9*', ...words.slice(20).map(({ word }) => `q=${word.slice(0, 5)}*`)),
+    search('beginning', 'q=inj*', 'q=age*', 'q=ses*', ...words.slice(20).map(({ word }) => `q=${word.slice(0, 5)}*`)),
     search(
       'evidence',
       'q=evidence.tool:shell',

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { closeSync, ftruncateSync, mkdtempSync, openSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -8,8 +8,14 @@ const MEBIBYTE = 1024 * 1024;
 interface Mounts {
   /** A file system in memory, with room for this many bytes. */
   tmpfs(bytes: number): string;
-  /** An ext4 file system of 8 MiB in a file. */
-  ext4(): string;
+  /** An ext4 file system in a file. */
+  ext4(bytes?: number): string;
+  /**
+   * Leaves of an ext4 file system what a power cut would leave now: what was synced, and what the kernel has written by itself.
+   * Nothing may write to it any more.
+   * @param kill ends who has files open there; what they have written and not synced is forgotten
+   */
+  cutPower(directory: string, kill: () => Promise<void>): Promise<void>;
   remount(directory: string, option: 'ro' | 'rw' | `size=${number}`): void;
 }
 
@@ -29,7 +35,7 @@ export function mounts(): Mounts {
       // Lazily, so that a test that failed half-way leaves nothing mounted; a loop device goes with its mount.
       execFileSync('umount', ['--lazy', directory]);
       rmSync(directory, { recursive: true });
-      rmSync(`${directory}.img`, { force: true });
+      for (const image of [`${directory}.img`, `${directory}.img.left`]) rmSync(image, { force: true });
     }
   });
   return {
@@ -38,14 +44,22 @@ export function mounts(): Mounts {
       execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes},mode=0700`, 'tmpfs', directory]);
       return directory;
     },
-    ext4() {
+    ext4(bytes = 8 * MEBIBYTE) {
       const directory = place();
       const image = openSync(`${directory}.img`, 'w');
-      ftruncateSync(image, 8 * MEBIBYTE);
+      ftruncateSync(image, bytes);
       closeSync(image);
       execFileSync('mkfs.ext4', ['-q', '-m', '0', `${directory}.img`]);
       execFileSync('mount', ['-o', 'loop', `${directory}.img`, directory]);
       return directory;
+    },
+    async cutPower(directory, kill) {
+      const [image, left] = [`${directory}.img`, `${directory}.img.left`];
+      execFileSync('cp', ['--sparse=always', image, left]);
+      await kill();
+      execFileSync('umount', [directory]);
+      renameSync(left, image);
+      execFileSync('mount', ['-o', 'loop', image, directory]);
     },
     remount(directory, option) {
       execFileSync('mount', ['-o', `remount,${option}`, directory]);

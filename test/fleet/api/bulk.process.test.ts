@@ -62,6 +62,32 @@ describe('a command on many incidents', () => {
     }
   });
 
+  it('is counted in the list of acts without its incidents, by who sees some machines as well', async () => {
+    const incidents = [await taken('oven-1'), await taken('oven-2'), await taken('oven-3')];
+    const body = { command: 'resolve', incidents, limit: 2 };
+    const { json: begun } = await fleet.send('POST', '/api/v1/incidents/bulk', { body });
+    expect(begun.results).to.have.length(2);
+    await fleet.db
+      .updateTable('commands')
+      .set({ state: 'done', status: 200 })
+      .where('machine', '=', 'oven-1')
+      .execute();
+    const listed = async (query = '') => (await fleet.send('GET', `/api/v1/incidents/bulk${query}`)).json;
+    const counts = { left: 1, pending: 1, done: 1, refused: 0, expired: 0 };
+    expect(await listed()).to.have.length(1);
+    expect((await listed())[0]).to.deep.include({ act: begun.act, count: 3, ...counts });
+    expect((await listed('?machine=oven-1'))[0]).to.deep.include({ count: 1, ...counts, left: 0, pending: 0 });
+    expect((await listed('?machine=oven-3&machine=oven-2'))[0]).to.deep.include({ count: 2, ...counts, done: 0 });
+    expect(await listed('?machine=oven-4')).to.deep.equal([]);
+    const whole = (await fleet.send('GET', `/api/v1/incidents/bulk/${begun.act}`)).json;
+    expect(whole).to.deep.include({ count: 3, ...counts });
+    expect(whole.incidents.map(({ status }: { status: string }) => status)).to.deep.equal(['done', 'pending', 'left']);
+    // The list does not read what may be very long.
+    const { detail } = await fleet.db.selectFrom('acts').select('detail').executeTakeFirstOrThrow();
+    expect(detail).to.have.property('machines').that.deep.equals({ 'oven-1': 1, 'oven-2': 1, 'oven-3': 1 });
+    expect(detail).not.to.have.property('incidents');
+  });
+
   it('is previewed with the machines that nobody has heard, or that are behind', async () => {
     const incidents = [await taken('oven-1'), await taken('oven-2'), await taken('oven-3')];
     const previews = async () => {

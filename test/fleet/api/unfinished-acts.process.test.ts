@@ -22,10 +22,11 @@ describe('an act by label without its commands', () => {
   const act = async (name: string, what: string, age: number): Promise<string> => {
     const machine = 'oven-1';
     const common = { act: name, action: 'freeze_agent', labels: LABELS, reason: 'why', principal: 'ada', by: 'ada' };
-    const own =
-      what === 'contain_by_label'
-        ? { role: 'operator', machines: [{ machine, class: 'prompt_injection' }] }
-        : { incidents: 1, machines: [{ machine, incidents: [{ id, role: 'operator' }] }] };
+    const own = {
+      contain_by_label: { role: 'operator', machines: [{ machine, class: 'prompt_injection' }] },
+      release_by_label: { incidents: 1, machines: [{ machine, incidents: [{ id, role: 'operator' }] }] },
+      silence_by_label: { role: 'operator', kind: 'add', named: [], body: {}, asked: {}, targets: [{ machine }] },
+    }[what];
     const detail = JSON.stringify({ ...common, good_for: MINUTE, ...own });
     const at = new Date(Date.now() - age);
     await fleet.db.insertInto('acts').values({ machine: '', id: name, at, who: 'ada', what, detail }).execute();
@@ -35,6 +36,7 @@ describe('an act by label without its commands', () => {
   for (const [what, path, list] of [
     ['contain_by_label', '/api/v1/containment/by-label', '/api/v1/acts'],
     ['release_by_label', '/api/v1/containment/by-label/release', '/api/v1/containment/by-label/release/acts'],
+    ['silence_by_label', '/api/v1/silences/by-label', '/api/v1/silences/by-label/acts'],
   ] as const) {
     it(`waits for them as long as somebody adds them: ${what}`, async () => {
       const fresh = await act(`ACT-${what}-1`, what, MINUTE);

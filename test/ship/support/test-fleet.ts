@@ -29,6 +29,8 @@ export class TestFleet extends TestServer {
   instead: (lines: number) => readonly [number, object, Record<string, string>?] | undefined = () => undefined;
   /** Is asked after a batch was stored: true cuts the answer. */
   cutsAnswer: () => boolean = () => false;
+  /** What it says that it has of a log, whatever it has. */
+  holds: object | undefined;
   wantsPolicy = false;
   /** Whether a command that has a result is not given again. */
   keepsResults = true;
@@ -75,6 +77,7 @@ export class TestFleet extends TestServer {
 
   #held(log: string, response: ServerResponse): void {
     const histories = this.histories.get(log);
+    if (this.holds !== undefined) return json(response, 200, { machine: MACHINE, log, ...this.holds });
     if (histories === undefined) return json(response, 404, { error: 'the log is not known' });
     const entries = histories.at(-1)!;
     json(response, 200, {

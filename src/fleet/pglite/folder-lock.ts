@@ -1,0 +1,80 @@
+/** One process at a time has a folder of PGlite. */
+import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { link, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
+import { RecorderError } from '../../errors.ts';
+
+/**
+ * Keeps other processes from a folder of PGlite, which would ruin it.
+ * @public for tests, which need several processes
+ * @returns what ends that
+ * @throws RecorderError `config` when a living process has it
+ */
+export async function lockFolder(folder: string): Promise<() => void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const path = `${folder}.lock`;
+  const own = `${path}.${process.pid}-${randomBytes(4).toString('hex')}`;
+  // A lock is there with its holder at once: an empty one would look like what a dead process has left.
+  await writeFile(own, String(process.pid), { flag: 'wx', mode: 0o600 });
+  try {
+    while (!(await isLinked(own, path))) {
+      const holder = await holderOf(path);
+      if (isOthers(holder)) {
+        const message = `${folder} is in use by process ${holder}; end that first, or use a server: FLEET_DATABASE_URL`;
+        throw new RecorderError('config', message);
+      }
+      await removeDead(path, own);
+    }
+    return () => rmSync(path, { force: true });
+  } finally {
+    rmSync(own, { force: true });
+  }
+}
+
+/**
+ * Removes a lock that a dead process has left. One process at a time does: else the second would remove what the first has
+ * put in its place.
+ * @throws RecorderError `config` when a process has died doing this
+ */
+async function removeDead(path: string, own: string): Promise<void> {
+  const turn = `${path}.removing`;
+  if (await isLinked(own, turn)) {
+    // One that its process has removed meanwhile may be another's at any moment.
+    const text = await readFile(path, 'utf8').catch(() => undefined);
+    if (text !== undefined && !isOthers(Number(text))) rmSync(path, { force: true });
+    rmSync(turn, { force: true });
+    return;
+  }
+  const holder = await holderOf(turn);
+  // 0: the other one is done.
+  if (holder !== 0 && !isAlive(holder))
+    throw new RecorderError('config', `process ${holder} has died with ${turn}; remove that file`);
+  await setTimeout(10);
+}
+
+/** Gives a file a second name, unless that is taken. */
+async function isLinked(file: string, name: string): Promise<boolean> {
+  try {
+    await link(file, name);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+/** The process that a lock names; 0 where there is none. */
+const holderOf = async (path: string): Promise<number> => Number(await readFile(path, 'utf8').catch(() => '0'));
+
+/** Whether a lock is that of another living process. A container gives every process the same number. */
+const isOthers = (holder: number): boolean => holder !== process.pid && isAlive(holder);
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return pid > 0;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
