@@ -180,6 +180,10 @@ const bulkAct = {
   by: text,
   at: time,
   count: said(count, 'How many incidents.'),
+  finished: said(
+    flag,
+    'Whether its client has asked for all of them: it goes on only while the client sends the next cursor.',
+  ),
   left: said(count, 'How many the command was not given to yet.'),
   pending: count,
   done: count,
@@ -369,18 +373,22 @@ export const OWN_SCHEMAS: Readonly<Record<string, Schema>> = {
     ['remaining', 'cursor'],
   ),
   FleetBulkAct: object(bulkAct),
-  FleetBulkActWhole: object({
-    ...bulkAct,
-    incidents: listOf(
-      object({
-        machine: text,
-        id: text,
-        command: orNull(text),
-        status: words(['left', ...COMMAND_STATUSES]),
-        reason: orNull(text),
-      }),
-    ),
-  }),
+  FleetBulkActWhole: object(
+    {
+      ...bulkAct,
+      cursor: said(text, 'Of one that is not finished: where it goes on, with the same command and filter.'),
+      incidents: listOf(
+        object({
+          machine: text,
+          id: text,
+          command: orNull(text),
+          status: words(['left', ...COMMAND_STATUSES]),
+          reason: orNull(text),
+        }),
+      ),
+    },
+    ['cursor'],
+  ),
   FleetReleaseByLabel: object({
     action: words(ACTIONS),
     labels,
