@@ -273,11 +273,24 @@ async function shownMachines(
   });
 }
 
+/** How many reasons and warnings of a machine a list shows, and how much of each; a machine may send anything. */
+const MOST_REASONS = 16;
+const LONGEST_REASON = 512;
+const LONGEST_STATUS = 32;
+
 const summaryOf = ({ status, reasons, warnings }: Readonly<Record<string, unknown>>): object => ({
-  status: status ?? null,
-  reasons: reasons ?? [],
-  warnings: warnings ?? [],
+  status: typeof status === 'string' ? status.slice(0, LONGEST_STATUS) : null,
+  reasons: textsIn(reasons),
+  warnings: textsIn(warnings),
 });
+
+const textsIn = (given: unknown): readonly string[] =>
+  Array.isArray(given)
+    ? given
+        .filter((one): one is string => typeof one === 'string')
+        .slice(0, MOST_REASONS)
+        .map((one) => one.slice(0, LONGEST_REASON).toWellFormed())
+    : [];
 
 async function logsOf(db: FleetDatabase, machine: string): Promise<readonly object[]> {
   const rows = await db
