@@ -246,8 +246,10 @@ describe('a hostile machine', () => {
       const { json, text } = await fleet.send('GET', '/api/v1/machines');
       expect(text.length).to.be.below(20_000);
       const [{ health: shown }] = json.filter(({ machine }: { machine: string }) => machine === 'hostile');
-      expect(shown.status === null || typeof shown.status === 'string').to.equal(true);
-      for (const list of [shown.reasons, shown.warnings])
+      const { json: whole } = await fleet.send('GET', '/api/v1/machines/hostile');
+      for (const { status } of [shown, whole.health])
+        expect(status === null || typeof status === 'string').to.equal(true);
+      for (const list of [shown.reasons, shown.warnings, whole.health.reasons, whole.health.warnings])
         expect(list.every((one: unknown) => typeof one === 'string')).to.equal(true);
     }
   });
