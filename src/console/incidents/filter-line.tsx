@@ -32,7 +32,8 @@ export const FilterLine = ({ filters, rows }: FilterLineProps) => {
   useLiveResource(statistics);
   useLiveResource(snoozedCount);
   // The labels that can be chosen.
-  useLiveResource(fleetMachines);
+  // For the labels that may be chosen. They change too seldom to follow every machine.
+  useEffect(() => fleetMachines.refresh(), []);
   const tokens = tokensOf(filters);
   const isBursts = isGrouped(filters);
   return (
