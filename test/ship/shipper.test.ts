@@ -152,7 +152,7 @@ describe('the shipper', () => {
     expect(failure).to.include('no {"level":30');
     const whys = said.flatMap(({ fields }) => (fields.why === undefined ? [] : [String(fields.why)]));
     for (const why of [failure, ...whys]) {
-      expect(why).not.to.match(/[\n\r\u001b]/);
+      for (const control of ['\n', '\r', '\u001b']) expect(why).not.to.include(control);
       expect(String(why).length).to.be.below(800);
     }
     for (const answer of [null, 7]) {
