@@ -32,15 +32,15 @@ describe('the command line at a fleet', () => {
   });
   after(() => fleet.stop());
 
+  const at = (): readonly string[] => [
+    '--url',
+    `http://127.0.0.1:${fleet.port}`,
+    '--no-prove',
+    '--token-file',
+    join(fleet.directory, 'token'),
+  ];
   const ask = async (...args: string[]): Promise<string> => {
-    const at = [
-      '--url',
-      `http://127.0.0.1:${fleet.port}`,
-      '--no-prove',
-      '--token-file',
-      join(fleet.directory, 'token'),
-    ];
-    const { status, stdout, stderr } = await run([...args, ...at], { env: { XDG_STATE_HOME: fleet.directory } });
+    const { status, stdout, stderr } = await run([...args, ...at()], { env: { XDG_STATE_HOME: fleet.directory } });
     expect(status, stderr).to.equal(0);
     return stdout;
   };
@@ -201,6 +201,8 @@ describe('the command line at a fleet', () => {
       expect(silences).to.have.length(4);
     };
     await running(4);
+    const unasked = await run(['silence', 'remove', '--label', 'site=berlin', ...at()]);
+    expect(unasked.stderr).to.include('end silences on 1 machine? Nobody can be asked here: say --confirm 1');
     const ended = await ask('silence', 'remove', 'source=delta', '--label', 'site=berlin', '--confirm', '1');
     expect(ended).to.match(/^oven-1 +done +SIL-\S+/m);
     await running(3);

@@ -2,7 +2,7 @@ import type { ComponentChildren } from 'preact';
 import { useMemo } from 'preact/hooks';
 import { SECOND } from '../../clock.ts';
 import { NO_FILTERS } from '../filters.ts';
-import { grouped } from '../format.ts';
+import { counted, grouped } from '../format.ts';
 import { LiveResource, useLiveResource } from '../live-resource.ts';
 import { Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
@@ -138,7 +138,8 @@ const Histories = ({ logs }: { readonly logs: readonly HistoryOfLog[] }) => (
     <ul class="histories">
       {logs.map(({ log, active, through, last_at: last, diverged_from: from, diverged_at_seq: at }) => (
         <li key={log}>
-          <code>{log.slice(0, 16)}</code> {grouped(through)} entries{active && <b> · goes on</b>}
+          <code>{log.slice(0, 16)}</code> {counted(through, 'entry', 'entries')}
+          {active && <b> · goes on</b>}
           {from !== null && ` · parts from ${from.slice(0, 16)} at entry ${grouped(at ?? 0)}`}
           {last !== null && (
             <span class="small muted">
@@ -170,7 +171,7 @@ const PolicyDiff = ({ path }: { readonly path: string }) => {
         <h2>Policy</h2>
         {known?.differs === true && known.usual !== null && (
           <span class="small muted">
-            beside {known.usual.digest.slice(0, 8)}, which {grouped(known.usual.machines)} others have
+            beside {known.usual.digest.slice(0, 8)}, which {counted(known.usual.machines, 'other has', 'others have')}
           </span>
         )}
       </header>
