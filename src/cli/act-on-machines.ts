@@ -7,6 +7,7 @@ import { ApiClient, type ApiOptions } from './api-client.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { TROUBLE_STYLE } from './terminal/colour.ts';
 import { canAsk } from './terminal/confirm.ts';
+import { counted } from './terminal/counted.ts';
 import { writeJson, writeLines, writeNotice } from './terminal/output.ts';
 import { type Column, table } from './terminal/table.ts';
 
@@ -76,7 +77,7 @@ export async function actOnMachines<Shown extends Candidate, Became extends Outc
   const typed = confirm ?? (canAsk() ? await asked(what, preview.count) : undefined);
   if (typed === undefined)
     throw new UsageError(
-      `${what} on ${machinesIn(preview.count)}? Nobody can be asked here: say --confirm ${preview.count}`,
+      `${what} on ${counted(preview.count, 'machine')}? Nobody can be asked here: say --confirm ${preview.count}`,
     );
   if (typed.trim() !== String(preview.count)) {
     process.exitCode = EXIT.refused;
@@ -96,8 +97,6 @@ export async function actOnMachines<Shown extends Candidate, Became extends Outc
   const rest = act.pending > 0 ? `, ${act.pending} not answered yet: see incident-recorder fleet commands` : '';
   return writeNotice(`${act.done} of ${act.count} done, ${act.refused + act.expired} refused or expired${rest}`);
 }
-
-const machinesIn = (count: number): string => `${count} ${count === 1 ? 'machine' : 'machines'}`;
 
 /** What the person types. */
 async function asked(what: string, count: number): Promise<string> {

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { ArchiveOutcome } from '../incidents/archivist.ts';
 import { ApiClient, type ApiOptions, withApiClient } from './api-client.ts';
 import { timeOf } from './filter-options.ts';
+import { counted } from './terminal/counted.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
 
@@ -30,7 +31,7 @@ function describe({ archived, staying, carried }: ArchiveOutcome): readonly stri
   const lines = [
     ...archived.map(
       ({ path, first_seq, last_seq, incidents }) =>
-        `archived ${path} (entries ${first_seq} to ${last_seq}, ${incidents} incidents)`,
+        `archived ${path} (entries ${first_seq} to ${last_seq}, ${counted(incidents, 'incident')})`,
     ),
     ...staying.map(({ path, reason }) => `stays    ${path}: ${reason}`),
     ...(carried === 0 ? [] : [`carried  ${carried} unresolved incidents over: they stay on record`]),

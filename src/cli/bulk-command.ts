@@ -11,6 +11,7 @@ import { EXIT, UsageError } from './exit.ts';
 import { groupTable, readGroups } from './groups.ts';
 import { effectLines, uncertainLines } from './release-preview.ts';
 import { canAsk, confirmed } from './terminal/confirm.ts';
+import { counted } from './terminal/counted.ts';
 import { writeJson, writeLines, writeNotice } from './terminal/output.ts';
 import { progressBar } from './terminal/progress-bar.ts';
 
@@ -88,8 +89,9 @@ export async function bulkCommand(
       process.exitCode = EXIT.refused;
       return writeNotice('nothing would change');
     }
-    if (!yes && !canAsk()) throw new UsageError(`${name} ${matched} incidents? Nobody can be asked here: say --yes`);
-    if (!yes && !(await confirmed(`${name} ${preview.allowed} of ${matched} incidents?`))) {
+    if (!yes && !canAsk())
+      throw new UsageError(`${name} ${counted(matched, 'incident')}? Nobody can be asked here: say --yes`);
+    if (!yes && !(await confirmed(`${name} ${preview.allowed} of ${counted(matched, 'incident')}?`))) {
       process.exitCode = EXIT.refused;
       return writeNotice('nothing was done');
     }
@@ -111,7 +113,7 @@ async function show(api: ApiClient, filters: Filters, name: BulkName, preview: B
   const path = withQuery('/api/v1/incidents/groups', { ...filters, limit: String(MOST_SHOWN) });
   const { groups, total } = await readGroups(api, path);
   await writeLines(groupTable(groups));
-  if (total > groups.length) writeNotice(`and ${total - groups.length} more groups`);
+  if (total > groups.length) writeNotice(`and ${counted(total - groups.length, 'more group')}`);
   const refusing = Object.entries(refused).map(([state, count]) => `${count} ${state}`);
   const parts = [
     `${allowed} would change`,
@@ -122,7 +124,7 @@ async function show(api: ApiClient, filters: Filters, name: BulkName, preview: B
   const on = Object.entries(machines).map(([machine, count]) => `${count} on ${machine}`);
   if (on.length > 0) writeNotice(`${on.slice(0, MOST_SHOWN).join(', ')}${on.length > MOST_SHOWN ? ', …' : ''}`);
   for (const line of uncertainLines(preview.uncertain)) writeNotice(line);
-  writeNotice(`${matched} ${matched === 1 ? 'incident' : 'incidents'}${among}: ${parts.join(', ')}`);
+  writeNotice(`${counted(matched, 'incident')}${among}: ${parts.join(', ')}`);
   if (name !== 'resolve') return;
   for (const [step, count] of Object.entries(missing)) {
     writeNotice(`${count} can't be resolved yet: the recovery needs ${step}`);

@@ -4,6 +4,7 @@ import { ACTIONS } from '../../machines/vocabulary.ts';
 import { actOnMachines, type Candidate, labelsOf, type Outcome } from './act-on-machines.ts';
 import { type ApiOptions, withApiClient } from './api-client.ts';
 import { UsageError } from './exit.ts';
+import { counted } from './terminal/counted.ts';
 import type { Column } from './terminal/table.ts';
 
 type Kind = 'contain' | 'release';
@@ -69,7 +70,7 @@ const SHOWN: readonly Column<Shown>[] = [
   {
     header: 'WHAT',
     value: ({ why, actions = [], holders }) =>
-      why ?? (holders === undefined ? actions.join(' ') : `${holders} ${holders === 1 ? 'holder' : 'holders'}`),
+      why ?? (holders === undefined ? actions.join(' ') : counted(holders, 'holder')),
     least: 12,
   },
 ];

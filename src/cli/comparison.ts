@@ -1,6 +1,7 @@
 /** The comparison of a range of time with the one before, as a table. */
 import { SECOND } from '../clock.ts';
 import type { ComparedBy, ComparisonReading, TimeTaken } from '../query/comparison-reading.ts';
+import { counted } from './terminal/counted.ts';
 import { table } from './terminal/table.ts';
 
 const WORDS = { contain: 'CONTAINED', acknowledge: 'ACKNOWLEDGED', resolve: 'RESOLVED' } as const;
@@ -15,8 +16,8 @@ export function comparisonLines(reading: ComparisonReading, by: ComparedBy): rea
     (['now', 'before'] as const).map((when) => ({ step, when, taken: time_to[step][when] })),
   );
   return [
-    `now     ${range.since} to ${range.until}: ${incidents.now} incidents (${signed(incidents.change)})`,
-    `before  ${before.since} to ${before.until}: ${incidents.before} incidents`,
+    `now     ${range.since} to ${range.until}: ${counted(incidents.now, 'incident')} (${signed(incidents.change)})`,
+    `before  ${before.since} to ${before.until}: ${counted(incidents.before, 'incident')}`,
     ...archived.map((name) => `${name}: incidents that went to the archive are not counted`),
     '',
     ...table<(typeof rows)[number]>(

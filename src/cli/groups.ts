@@ -6,6 +6,7 @@ import { ApiClient, type ApiOptions, withApiClient, withQuery } from './api-clie
 import { filtersOf, type ListFilterOptions, wholeNumber, withListFilters } from './filter-options.ts';
 import { ageOf } from './terminal/age.ts';
 import { SEVERITY_STYLES, TROUBLE_STYLE } from './terminal/colour.ts';
+import { counted } from './terminal/counted.ts';
 import { writeJson, writeLines, writeNotice } from './terminal/output.ts';
 import { type Column, table } from './terminal/table.ts';
 
@@ -40,8 +41,13 @@ export async function listGroups(
   if (options.json) return writeJson(...groups);
   if (groups.length === 0) writeNotice('no such incidents');
   else await writeLines(groupTable(groups));
-  const shown = groups.length < total ? `; ${groups.length} are shown: --limit shows more, filters show others` : '';
-  writeNotice(`${isComplete ? '' : 'at least '}${incidents} incidents in ${total} groups${shown}`);
+  const shown =
+    groups.length < total
+      ? `; ${counted(groups.length, 'is', 'are')} shown: --limit shows more, filters show others`
+      : '';
+  writeNotice(
+    `${isComplete ? '' : 'at least '}${counted(incidents, 'incident')} in ${counted(total, 'group')}${shown}`,
+  );
 }
 
 interface Groups {

@@ -10,6 +10,7 @@ import { timeOf } from './filter-options.ts';
 import { fileFor, keepPlace, placeKept } from './handover-place.ts';
 import { ageOf } from './terminal/age.ts';
 import { SEVERITY_STYLES, STATE_STYLES, styled } from './terminal/colour.ts';
+import { counted } from './terminal/counted.ts';
 import { writeJson, writeLines, writeNotice } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
 
@@ -112,10 +113,9 @@ function together(before: Page['changes'][number] | undefined, one: Page['change
 
 function linesOf(page: Page, now: number): readonly string[] {
   const { changes, others, archived_through } = page;
-  const counted = `${changes.length} ${changes.length === 1 ? 'incident has' : 'incidents have'} changed`;
   const sorted = changes.toSorted((one, other) => rankOf(one) - rankOf(other) || one.seq - other.seq);
   return [
-    `${counted}${rangeOf(page)}`,
+    `${counted(changes.length, 'incident has', 'incidents have')} changed${rangeOf(page)}`,
     ...(archived_through === undefined ? [] : [`the entries up to ${archived_through} are archived`]),
     ...sorted.flatMap((one) => ['', headOf(one), ...one.events.map((event) => eventLine(event, now))]),
     ...(others.length === 0
@@ -133,7 +133,7 @@ function rangeOf({ after, through, changes }: Page): string {
   if (typeof after === 'number' && typeof through === 'number')
     return through === after ? `: nothing is behind entry ${after}` : `: entries ${after + 1} to ${through}`;
   const machines = new Set(changes.map(({ machine }) => machine)).size;
-  const on = machines === 0 ? '' : ` on ${machines} ${machines === 1 ? 'machine' : 'machines'}`;
+  const on = machines === 0 ? '' : ` on ${counted(machines, 'machine')}`;
   return `${on}, until ${new Date(Number.parseInt(String(through), 10)).toISOString()}`;
 }
 
@@ -182,7 +182,7 @@ function eventLine(event: OfMachine<ChangeEvent>, now: number): string {
     `  ${ageOf(event.at, now).padStart(4)} ago`,
     ...(event.machine === undefined ? [] : [printable(event.machine)]),
     printable(event.event.replaceAll('.', ' ').replaceAll('_', ' ')),
-    ...(event.count === undefined ? [] : [`${event.count} times`]),
+    ...(event.count === undefined ? [] : [counted(event.count, 'time')]),
     ...DETAILS.flatMap((name) =>
       event[name] === undefined || isInHead(name, event) ? [] : [printable(wordOf(event[name]))],
     ),

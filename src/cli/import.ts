@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { readLines } from '../audit/lines.ts';
 import { type ClaimedIncident, readClaimed } from '../domain/predecessor.ts';
 import { ApiClient, type ApiOptions, withApiClient } from './api-client.ts';
+import { counted } from './terminal/counted.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
 
@@ -126,7 +127,7 @@ const isUnknown = ({ state, containment_actions: actions = [] }: ClaimedIncident
   state !== 'resolved' && state !== 'open' && actions.some((action) => action !== 'log_alert');
 
 const describe = ({ imported, skipped, unknown }: Outcome): readonly string[] => [
-  `imported ${imported} incidents`,
+  `imported ${counted(imported, 'incident')}`,
   ...(skipped === 0 ? [] : [`skipped  ${skipped} that are on record`]),
   ...(unknown === 0
     ? []

@@ -17,6 +17,7 @@ import type { PolicyContent, Rules } from '../policy/policy.ts';
 import { readPolicyFile } from './policy-file.ts';
 import type { ReportChange, ReportsSummary } from './reports-whatif.ts';
 import { ApiClient, type ApiOptions, withQuery, withApiClient } from './api-client.ts';
+import { counted } from './terminal/counted.ts';
 import { writeNotice, writeJson, writeLines } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
 
@@ -68,7 +69,7 @@ export const define = (command: Command): Command =>
         await (options.json ? writeJson(...changes) : writeLines(changes.map(describe)));
       }
     }
-    if (!options.json) writeNotice(`${changed} of ${total} incidents would have gone another way`);
+    if (!options.json) writeNotice(`${changed} of ${counted(total, 'incident')} would have gone another way`);
     await tryReports(api, policy, options.json === true);
   });
 
@@ -99,8 +100,8 @@ function describeChange(change: ReportChange): string {
 
 const describeSummary = ({ fewer_incidents: fewer, escalate }: ReportsSummary): string =>
   [
-    `${fewer} incidents fewer by repeat`,
-    ...escalate.map((rule) => `${rule.incidents} incidents escalated ${escalationText(rule)}`),
+    `${counted(fewer, 'incident')} fewer by repeat`,
+    ...escalate.map((rule) => `${counted(rule.incidents, 'incident')} escalated ${escalationText(rule)}`),
   ].join('\n');
 
 /** Whether a rule could decide differently for an incident, as far as the incident itself shows. */

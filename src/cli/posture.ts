@@ -5,6 +5,7 @@ import { inForceLines } from './fleet-views.ts';
 import { ApiClient, type ApiOptions, withApiClient } from './api-client.ts';
 import { ageOf } from './terminal/age.ts';
 import { SEVERITY_STYLES, styled, TROUBLE_STYLE } from './terminal/colour.ts';
+import { counted } from './terminal/counted.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
 import { type Column, table } from './terminal/table.ts';
@@ -37,7 +38,7 @@ function holdersOf(
   const rows = table(groupColumns(now), groups).map((line) => `  ${line}`);
   return [
     '',
-    ...(groups.length === 0 ? [] : [styled('bold', `${action}: ${holders} ${holders === 1 ? 'holder' : 'holders'}`)]),
+    ...(groups.length === 0 ? [] : [styled('bold', `${action}: ${counted(holders, 'holder')}`)]),
     ...(groups.length === 0 ? [] : rows),
     ...(more === 0 ? [] : [`  and ${more} more classes and sources`]),
     ...early.map(({ incident, at, by, claimed, reason }) => {

@@ -3,6 +3,7 @@ import { Refused } from '../client/errors.ts';
 import type { UncertainMachine } from '../domain/bulk-command.ts';
 import type { ReleasePreview } from '../client/shapes.ts';
 import { type ApiClient, withQuery } from './api-client.ts';
+import { counted } from './terminal/counted.ts';
 import { printable } from './terminal/printable.ts';
 
 /** How many incidents one request asks about. */
@@ -53,7 +54,7 @@ export function uncertainLines(machines: readonly UncertainMachine[] = []): read
     return `${printable(machine)} ${why}: it may be otherwise there by now`;
   });
   const more = machines.length - named.length;
-  return more > 0 ? [...named, `and ${more} more such machines`] : named;
+  return more > 0 ? [...named, `and ${counted(more, 'more such machine')}`] : named;
 }
 
 /**
@@ -67,13 +68,15 @@ export function effectLines(actions: ReleasePreview['actions'], who: string | nu
     const action = machine === undefined ? name : `${name} on ${printable(machine)}`;
     if (!last) {
       const are = others === 1 ? 'is another' : 'are others';
-      return `${others} of ${holders} holders of ${action} ${are}: it stays in force`;
+      return `${others} of ${counted(holders, 'holder')} of ${action} ${are}: it stays in force`;
     }
     const end = releases ? 'it is released' : 'it stays in force as long as one of them refuses';
     if (typeof who === 'string') {
       const among = holders === 1 ? 'the only holder' : `the last of ${holders} holders`;
       return `${who} is ${among} of ${action}: ${releases ? end : 'it stays in force until that is possible'}`;
     }
+    if (holders === 1 && who === 1)
+      return `it is the only holder of ${action}: ${releases ? end : 'it stays in force'}`;
     if (holders === who) return `these ${who} incidents are the last of ${holders} holders of ${action}: ${end}`;
     return holders === 1
       ? `one of these ${who} incidents is the only holder of ${action}: ${releases ? end : 'it stays in force'}`

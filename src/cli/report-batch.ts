@@ -13,6 +13,7 @@ import type { Incident } from '../client/shapes.ts';
 import type { ApiClient } from './api-client.ts';
 import { EXIT } from './exit.ts';
 import { summaryOf } from './summary.ts';
+import { counted } from './terminal/counted.ts';
 import { writeJson, writeLines, writeNotice } from './terminal/output.ts';
 import { progressBar } from './terminal/progress-bar.ts';
 
@@ -85,7 +86,7 @@ export async function reportBatch(
 function said({ created, known, refused }: Readonly<Record<'created' | 'known' | 'refused', number>>): string {
   const count = created + known + refused;
   const parts = `${created} created, ${known} on record already, ${refused} refused`;
-  return `${count} ${count === 1 ? 'report' : 'reports'}: ${parts}`;
+  return `${counted(count, 'report')}: ${parts}`;
 }
 
 /** Progress on standard error: a bar in a terminal where the length is known, a line now and then elsewhere. */

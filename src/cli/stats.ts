@@ -5,6 +5,7 @@ import type { ComparedBy, ComparisonReading } from '../query/comparison-reading.
 import { ApiClient, type ApiOptions, withApiClient, withQuery } from './api-client.ts';
 import { comparisonLines } from './comparison.ts';
 import { emptyOrOneOf, timeOf } from './filter-options.ts';
+import { counted } from './terminal/counted.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
 import { table } from './terminal/table.ts';
 
@@ -49,7 +50,7 @@ export const define = (command: Command): Command =>
     const { open_by_severity, needs_attention } = statistics;
     const open = (name: string): string => String((open_by_severity as Counts)[name] ?? 0);
     return writeLines([
-      `${total_incidents} incidents, ${open_incidents} that nobody has taken on yet, ${needs_attention} that need attention`,
+      `${counted(total_incidents, 'incident')}, ${open_incidents} that nobody has taken on yet, ${counted(needs_attention, 'that needs', 'that need')} attention`,
       '',
       ...countTable('SEVERITY', by_severity, { header: 'OPEN', value: ([name]) => open(name) }),
       '',

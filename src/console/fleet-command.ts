@@ -33,7 +33,9 @@ export interface FleetCommand {
  * @throws Refusal: the fleet's, the machine's, or that the machine has not answered yet (status 202)
  */
 export const commandMachine = async <Body>(path: string, token: string, body: object): Promise<Body> => {
-  const headers = { prefer: `wait=${WAITS}`, 'idempotency-key': crypto.randomUUID() };
+  // A body may have a key of its own, the same for every try; the header would count instead.
+  const key = 'idempotency_key' in body ? {} : { 'idempotency-key': crypto.randomUUID() };
+  const headers = { prefer: `wait=${WAITS}`, ...key };
   const given = await command<FleetCommand>(path, token, forMachine(body), headers);
   // What the fleet does itself has no fate.
   if (given.status === undefined) return given as Body;

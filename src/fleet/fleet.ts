@@ -149,11 +149,10 @@ export async function startFleet(
     const campaigns = new Campaigns({ db, clock, policy: () => policy, log });
     const console = new ConsoleFiles(BUILT_CONSOLE);
     const shared = { db, access, signer, clock, log, readAccess, readEvidence, silentAfter };
-    const optional = { ...(scratch && { scratch }) };
-    const app = createFleetApp({ ...shared, alarms, commands, acts, releases, silences, console, ...optional }, [
-      ...machineRoutes({ db, clock, ingest, enrolment, quotas, silentAfter }),
-      ...stateRoutes(db, signer, config),
-    ]);
+    const app = createFleetApp(
+      { ...shared, alarms, commands, acts, releases, silences, console, ...(scratch && { scratch }) },
+      [...machineRoutes({ db, clock, ingest, enrolment, quotas, silentAfter }), ...stateRoutes(db, signer, config)],
+    );
     const server = serverFor(config);
     server.on('request', (request, response) => void app.callback()(request, response));
     const address = await listen(server, config);

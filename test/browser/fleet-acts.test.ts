@@ -150,6 +150,19 @@ describe('the console of the fleet, as that of one recorder', function () {
     await silence.getByRole('button', { name: /^Silence on 2/ }).click();
     await tab.getByText('Silenced on 2 machines').waitFor();
     for (const { recorder } of [one, two]) expect((await recorder.get('/api/v1/silences')).json).to.have.length(1);
+    const [{ act }] = (await fleet.read('/api/v1/silences/by-label/acts')) as [{ act: string }];
+    const isEnded = async ({ recorder }: SmallMachine): Promise<boolean> =>
+      (await recorder.get('/api/v1/silences')).json[0].state === 'ended';
+    await tab.getByRole('button', { name: /^Undo/ }).click();
+    await fleet.until(async () => (await isEnded(one)) && (await isEnded(two)), Boolean);
+    await tab.goto(address('#/commands'));
+    await tab.getByRole('button', { name: 'end of silences', exact: true }).waitFor();
+    await tab.getByRole('button', { name: 'silence on site=berlin' }).click();
+    const followed = tab.getByRole('dialog', { name: 'Silence by label' });
+    await followed.getByText('2 of 2 done').waitFor();
+    await followed.getByText(act).waitFor();
+    expect(await violations(tab)).to.deep.equal([]);
+    await picture(tab, 'silence-act');
   });
 
   it('says what has changed on all machines since one left', async () => {

@@ -62,7 +62,7 @@ describe('the command line, with filters in the place of identifiers', () => {
     // Without --groups it is who has acted.
     expect((await recorder('list', '--by', 'source')).stderr).to.equal('no such incidents\n');
     expect((await recorder('list', '--groups', '--sort', 'created')).stderr).to.include('leave out --sort');
-    expect((await recorder('groups', '--limit', '1')).stderr).to.match(/^14 incidents in 2 groups; 1 are shown/);
+    expect((await recorder('groups', '--limit', '1')).stderr).to.match(/^14 incidents in 2 groups; 1 is shown/);
     expect((await recorder('groups', '--class', 'prompt_injection')).stderr).to.match(
       /^no such incidents\n0 incidents/,
     );

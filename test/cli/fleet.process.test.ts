@@ -32,15 +32,15 @@ describe('the command line at a fleet', () => {
   });
   after(() => fleet.stop());
 
+  const at = (): readonly string[] => [
+    '--url',
+    `http://127.0.0.1:${fleet.port}`,
+    '--no-prove',
+    '--token-file',
+    join(fleet.directory, 'token'),
+  ];
   const ask = async (...args: string[]): Promise<string> => {
-    const at = [
-      '--url',
-      `http://127.0.0.1:${fleet.port}`,
-      '--no-prove',
-      '--token-file',
-      join(fleet.directory, 'token'),
-    ];
-    const { status, stdout, stderr } = await run([...args, ...at], { env: { XDG_STATE_HOME: fleet.directory } });
+    const { status, stdout, stderr } = await run([...args, ...at()], { env: { XDG_STATE_HOME: fleet.directory } });
     expect(status, stderr).to.equal(0);
     return stdout;
   };
@@ -174,6 +174,20 @@ describe('the command line at a fleet', () => {
     expect((await recorder.get('/api/v1/containment')).json.freeze_agent.engaged).to.equal(false);
   });
 
+  it('says of an act whose client has ended that it is not finished, and how to go on', async () => {
+    const found = await fleet.read('/api/v1/incidents?limit=2');
+    const incidents = found.map(({ machine, id }: { machine: string; id: string }) => ({ machine, id }));
+    const body = { command: 'note', note: 'half', incidents, limit: 1 };
+    const { json: begun } = await fleet.post('/api/v1/incidents/bulk', body);
+    expect(await ask('fleet', 'acts')).to.match(/ 1: asked 1 of 2, not finished /);
+    const shown = await run(['fleet', 'act', begun.act, ...at()]);
+    expect(shown.stderr)
+      .to.include(`asked 1 of 2, not finished; go on with`)
+      .and.to.include(`--resume ${begun.cursor}`);
+    await fleet.post('/api/v1/incidents/bulk', { ...body, cursor: begun.cursor });
+    expect((await run(['fleet', 'act', begun.act, ...at()])).stderr).to.equal('');
+  });
+
   it('silences by label, and ends what it has added', async () => {
     const add = ['silence', 'add', 'source=gamma', '-c', 'a rehearsal', '--confirm', '1'];
     const added = await ask(...add, '--label', 'site=berlin');
@@ -201,6 +215,8 @@ describe('the command line at a fleet', () => {
       expect(silences).to.have.length(4);
     };
     await running(4);
+    const unasked = await run(['silence', 'remove', '--label', 'site=berlin', ...at()]);
+    expect(unasked.stderr).to.include('end silences on 1 machine? Nobody can be asked here: say --confirm 1');
     const ended = await ask('silence', 'remove', 'source=delta', '--label', 'site=berlin', '--confirm', '1');
     expect(ended).to.match(/^oven-1 +done +SIL-\S+/m);
     await running(3);

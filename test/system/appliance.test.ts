@@ -142,7 +142,7 @@ describe('the recorder in the appliance', () => {
     const imported = machine.run(
       `incident-recorder import /var/lib/secure-ai/data/incidents.jsonl --token-file ${tokenOf('root')}`,
     );
-    expect(imported).to.include('imported 1 incidents');
+    expect(imported).to.include('imported 1 incident');
     expect(recorder.get('/api/v1/incidents')[0]).to.include({ id: BEFORE.id, state: 'open' });
     const { status, warnings, audit } = recorder.get('/health');
     expect([status, audit.findings]).to.deep.equal(['ok', []]);

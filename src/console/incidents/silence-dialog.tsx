@@ -2,7 +2,7 @@ import { signal } from '@preact/signals';
 import type { TargetedSubmitEvent } from 'preact';
 import { useState } from 'preact/hooks';
 import { CLASSES, SEVERITIES, type IncidentClass, type Severity } from '../../../machines/vocabulary.ts';
-import { HOUR } from '../../clock.ts';
+import { HOUR, SECOND } from '../../clock.ts';
 import { partsOfLabel } from '../filters.ts';
 import { counted, momentOf, spelled } from '../format.ts';
 import { obstacleFor } from '../identity.ts';
@@ -13,7 +13,8 @@ import { useLiveResource } from '../live-resource.ts';
 import { now } from '../now.ts';
 import { knownLabels } from '../of-fleet/known-labels.ts';
 import { fleetMachines } from '../of-fleet/live-fleet.ts';
-import { NotSent, perform } from '../operator.ts';
+import type { LabelAct } from '../of-fleet/by-label-dialog.tsx';
+import { NotSent, perform, read } from '../operator.ts';
 import { Choice, Dialog, DialogBody, DialogFoot } from '../parts/dialog.tsx';
 import { reasonOf, Refusal } from '../request.ts';
 import { isFleet } from '../service.ts';
@@ -47,6 +48,7 @@ export const SilenceDialog = (draft: SilenceDraft) => {
   const machines = machinesAt(place);
   const [fault, setFault] = useState<string>();
   const [isUnderWay, setUnderWay] = useState(false);
+  const [keys] = useState(() => new KeyOfTries());
   const obstacle = isOld.value ? 'can’t be given without a stream' : obstacleFor(['operator']);
   const isEverything = classes.length === 0 && source.trim() === '' && severity === '' && words.trim() === '';
   const close = (): void => {
@@ -66,13 +68,13 @@ export const SilenceDialog = (draft: SilenceDraft) => {
         until,
         reason: reason.trim(),
       };
-      const added = isFleet ? await silenceOn(machines, silence) : [await add(silence)];
+      const { where, undo } =
+        isFleet && place.includes('=')
+          ? await silenceLabel(place, machines.length, silence, keys)
+          : await silenceOne(silence, isFleet ? machines[0] : undefined);
       close();
       silences.refresh();
-      const where = isFleet ? ` on ${counted(added.length, 'machine')}` : '';
-      announce(`Silenced${where} until ${momentOf(Date.parse(until), now.peek())}`, () => {
-        for (const { id, machine } of added) void endSilence(id, 'undone', machine);
-      });
+      announce(`Silenced${where} until ${momentOf(Date.parse(until), now.peek())}`, undo);
     } catch (error) {
       if (error instanceof NotSent) setFault('Nothing was sent: a command needs a token.');
       else if (error instanceof Refusal && error.status === 404) setFault('This service knows no silences.');
@@ -201,33 +203,63 @@ export const SilenceDialog = (draft: SilenceDraft) => {
   );
 };
 
-interface Added {
-  readonly id: string;
-  readonly machine?: string;
+/** Where it was added, and how that is taken back. */
+interface Silenced {
+  readonly where: string;
+  readonly undo: () => void;
 }
 
-const add = (silence: object): Promise<Added> => perform<Added>('/api/v1/silences', silence);
+/** @throws Refusal, NotSent */
+async function silenceOne(silence: object, machine: string | undefined): Promise<Silenced> {
+  const of = machine === undefined ? {} : { machine };
+  const added = await perform<{ readonly id: string }>('/api/v1/silences', { ...silence, ...of });
+  return {
+    where: machine === undefined ? '' : ` on ${machine}`,
+    undo: () => void endSilence(idOf(added.id), 'undone', machine),
+  };
+}
 
-/** Adds the same silence on each machine: one command to each. @throws Refusal which says where it was refused */
-const silenceOn = async (machines: readonly string[], silence: object): Promise<readonly Added[]> => {
-  const added: Added[] = [];
-  const refused: string[] = [];
-  for (let at = 0; at < machines.length; at += AT_A_TIME) {
-    const some = machines.slice(at, at + AT_A_TIME);
-    const ends = await Promise.allSettled(some.map((machine) => add({ ...silence, machine })));
-    for (const [place, end] of ends.entries()) {
-      const machine = some[place]!;
-      if (end.status === 'fulfilled') added.push({ id: idOf(end.value.id), machine });
-      else if (end.reason instanceof NotSent) throw end.reason;
-      else refused.push(reasonOf(end.reason));
-    }
+const BY_LABEL = '/api/v1/silences/by-label';
+/** How long the machines are waited for, and how often the act is read. */
+const PATIENCE = 20 * SECOND;
+const LOOK_EVERY = 1 * SECOND;
+
+/**
+ * Adds the same silence on each machine with a label, as one act.
+ * @param shown how many machines the dialog has shown
+ * @throws Refusal where no machine has added it; NotSent
+ */
+async function silenceLabel(label: string, shown: number, silence: object, keys: KeyOfTries): Promise<Silenced> {
+  const body = { ...silence, labels: Object.fromEntries([partsOfLabel(label.trim())]), confirm: shown };
+  let act = await keys.try(body, (idempotency_key) => perform<LabelAct>(BY_LABEL, { ...body, idempotency_key }));
+  for (const until = Date.now() + PATIENCE; act.pending > 0 && Date.now() < until;) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY));
+    act = (await read<LabelAct>(`${BY_LABEL}/${act.act}`)).body;
   }
-  if (refused.length === 0) return added;
-  throw new Refusal(409, `Silenced on ${added.length} of ${machines.length}. ${refused.slice(0, 5).join('; ')}`);
-};
+  const { done, pending, count, machines = [] } = act;
+  const reasons = machines.flatMap(({ machine, reason }) => (reason === null ? [] : [`${machine}: ${reason}`]));
+  const why = reasons.length === 0 ? '' : ` (${reasons.slice(0, 5).join('; ')})`;
+  if (done + pending === 0) throw new Refusal(409, `Silenced nowhere${why}`);
+  const waits = pending === 0 ? '' : `, ${counted(pending, 'machine')} under way,`;
+  return {
+    where: `${done === count ? ` on ${counted(done, 'machine')}` : ` on ${done} of ${count} machines`}${waits}${why}`,
+    undo: () => void endSilencesOf(act.act, done),
+  };
+}
 
-/** Commands in flight at a time: each waits for its machine. */
-const AT_A_TIME = 4;
+/** A key for each thing that is asked for: the same until it was answered. */
+class KeyOfTries {
+  readonly #keys = new Map<string, string>();
+
+  async try<Answer>(asked: object, ask: (key: string) => Promise<Answer>): Promise<Answer> {
+    const text = JSON.stringify(asked);
+    const key = this.#keys.get(text) ?? crypto.randomUUID();
+    this.#keys.set(text, key);
+    const answer = await ask(key);
+    this.#keys.delete(text);
+    return answer;
+  }
+}
 
 /** The machines of a name, or with a label. */
 const machinesAt = (place: string): readonly string[] => {
@@ -280,6 +312,17 @@ const Where = ({ place, machines, onChange }: WhereProps) => {
     </label>
   );
 };
+
+/** Ends what an act has added. @param count on how many machines */
+async function endSilencesOf(act: string, count: number): Promise<void> {
+  try {
+    await perform(`${BY_LABEL}/end`, { act, reason: 'undone', confirm: count });
+    announce(`The silences are being ended on ${counted(count, 'machine')}`);
+    silences.refresh();
+  } catch (error) {
+    if (!(error instanceof NotSent)) announce(`The silences were not ended: ${reasonOf(error)}`);
+  }
+}
 
 /** Ends a silence. @param machine at a fleet: where it is */
 export const endSilence = async (id: string, reason?: string, machine?: string): Promise<void> => {

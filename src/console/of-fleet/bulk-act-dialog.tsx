@@ -4,6 +4,7 @@ import { readBulkAct } from '../incidents/send-bulk.ts';
 import { Dialog, DialogBody, DialogFoot } from '../parts/dialog.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 import { fragmentOf } from '../route.ts';
+import { ActProgress } from './act-progress.tsx';
 import { CommandFate } from './command-fate.tsx';
 import { useAct } from './use-act.ts';
 
@@ -35,14 +36,8 @@ export const BulkActDialog = ({ act, onClose }: { readonly act: string; readonly
                   </>
                 )}
               </p>
-              <p role="status">
-                <b>
-                  {grouped(known.done)} of {grouped(known.count)} done
-                </b>
-                {known.pending > 0 && `, ${grouped(known.pending)} under way`}
-                {known.left > 0 && `, ${grouped(known.left)} not given`}
-                {known.refused > 0 && `, ${grouped(known.refused)} refused`}
-                {known.expired > 0 && `, ${grouped(known.expired)} expired`}
+              <p role="status" class="strong">
+                <ActProgress of={known} />
               </p>
               <progress
                 max={known.count}

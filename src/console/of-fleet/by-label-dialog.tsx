@@ -17,17 +17,25 @@ import { ContainmentMark } from '../parts/marks.tsx';
 import { Verbatim, VerbatimLine } from '../parts/verbatim.tsx';
 import { reasonOf } from '../request.ts';
 import { fragmentOf } from '../route.ts';
+import { ActProgress } from './act-progress.tsx';
 import { CommandFate } from './command-fate.tsx';
 import { knownLabels } from './known-labels.ts';
 import { useAct } from './use-act.ts';
 
 /** What is done by label: where it is asked, and how it is said. */
 export type LabelKind = 'contain' | 'release';
-const PATHS: Readonly<Record<LabelKind, string>> = {
+/** A silence is asked for in a dialog of its own. */
+export type ActKind = LabelKind | 'silence';
+const PATHS: Readonly<Record<ActKind, string>> = {
   contain: '/api/v1/containment/by-label',
   release: '/api/v1/containment/by-label/release',
+  silence: '/api/v1/silences/by-label',
 };
-const TITLES: Readonly<Record<LabelKind, string>> = { contain: 'Contain by label', release: 'Release by label' };
+const TITLES: Readonly<Record<ActKind, string>> = {
+  contain: 'Contain by label',
+  release: 'Release by label',
+  silence: 'Silence by label',
+};
 const VERBS: Readonly<Record<LabelKind, string>> = { contain: 'Contain', release: 'Release on' };
 const LONGEST_REASON = 1024;
 
@@ -51,7 +59,12 @@ interface Preview {
 /** An act on many machines, and how far it is. */
 export interface LabelAct {
   readonly act: string;
-  readonly action: string;
+  /** None of a silence. */
+  readonly action?: string;
+  /** Of silences: whether they are added or ended. */
+  readonly kind?: 'add' | 'end';
+  /** Of silences: the machines that were named. */
+  readonly named?: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
   readonly reason: string;
   readonly by: string;
@@ -67,9 +80,18 @@ export interface LabelAct {
     readonly status: 'pending' | 'done' | 'refused' | 'expired';
     readonly reason: string | null;
     readonly incident?: string | null;
-    readonly in_force: boolean;
+    /** Not of a silence. */
+    readonly in_force?: boolean;
+    readonly silences?: readonly string[];
   }[];
 }
+
+/** What an act does, and where: `release of freeze_agent on site=berlin`. */
+export const whatOf = ({ action, kind, labels, named = [] }: LabelAct, of: ActKind): string => {
+  const what = action === undefined ? (kind === 'end' ? 'end of silences' : 'silence') : action;
+  const places = [...Object.entries(labels).map(([name, value]) => `${name}=${value}`), ...named];
+  return `${of === 'release' ? 'release of ' : ''}${what}${places.length === 0 ? '' : ` on ${places.join(', ')}`}`;
+};
 
 const WORKED: readonly ContainmentAction[] = ACTIONS.filter((name) => name !== 'log_alert');
 
@@ -266,8 +288,14 @@ export const ByLabelDialog = ({ kind = 'contain', onClose }: ByLabelProps) => {
   );
 };
 
+interface ActDialogProps {
+  readonly kind: ActKind;
+  readonly act: string;
+  readonly onClose: () => void;
+}
+
 /** What became of an act, machine by machine, read again until no machine is waited for. */
-export const ActDialog = ({ kind = 'contain', act, onClose }: ByLabelProps & { readonly act: string }) => {
+export const ActDialog = ({ kind, act, onClose }: ActDialogProps) => {
   const { known, fault } = useAct(act, async (name, ends) => {
     const { body } = await read<LabelAct>(`${PATHS[kind]}/${encodeURIComponent(name)}`, ends);
     return body;
@@ -285,19 +313,15 @@ export const ActDialog = ({ kind = 'contain', act, onClose }: ByLabelProps & { r
           {known !== undefined && (
             <>
               <p>
-                <code>{known.action}</code> on{' '}
-                {Object.entries(known.labels)
-                  .map(([name, value]) => `${name}=${value}`)
-                  .join(', ')}
-                , by {known.by}: “<Verbatim text={known.reason} longest={300} />”
+                {whatOf(known, kind)}, by {known.by}
+                {known.reason !== '' && (
+                  <>
+                    : “<Verbatim text={known.reason} longest={300} />”
+                  </>
+                )}
               </p>
-              <p role="status">
-                <b>
-                  {grouped(known.done)} of {grouped(known.count)} done
-                </b>
-                {known.pending > 0 && `, ${grouped(known.pending)} under way`}
-                {known.refused > 0 && `, ${grouped(known.refused)} refused`}
-                {known.expired > 0 && `, ${grouped(known.expired)} expired`}
+              <p role="status" class="strong">
+                <ActProgress of={known} />
               </p>
               <progress
                 max={known.count}
@@ -324,6 +348,7 @@ export const ActDialog = ({ kind = 'contain', act, onClose }: ByLabelProps & { r
                     )}
                     <span class="small muted">
                       {one.reason !== null && <Verbatim text={one.reason} longest={200} />}
+                      {one.reason === null && <code>{one.silences?.join(' ')}</code>}
                       {one.reason === null &&
                         (one.in_force ? 'in force' : kind === 'release' && one.status === 'done' && 'released')}
                     </span>

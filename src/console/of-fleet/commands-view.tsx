@@ -9,8 +9,9 @@ import { AgoOrTime } from '../parts/age.tsx';
 import { Machine } from '../parts/machine.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 import { fragmentOf } from '../route.ts';
+import { ActProgress } from './act-progress.tsx';
 import { BulkActDialog } from './bulk-act-dialog.tsx';
-import { ActDialog, type LabelAct, type LabelKind } from './by-label-dialog.tsx';
+import { ActDialog, type ActKind, type LabelAct, whatOf } from './by-label-dialog.tsx';
 import { CommandFate } from './command-fate.tsx';
 import { Cell, Columns, FleetPage } from './fleet-page.tsx';
 import { HeldRows } from './held-rows.tsx';
@@ -28,6 +29,11 @@ const acts = new LiveResource<readonly LabelAct[]>(
 
 const releases = new LiveResource<readonly LabelAct[]>(
   () => '/api/v1/containment/by-label/release/acts',
+  () => true,
+  2 * SECOND,
+);
+const silenceActs = new LiveResource<readonly LabelAct[]>(
+  () => '/api/v1/silences/by-label/acts',
   () => true,
   2 * SECOND,
 );
@@ -116,10 +122,12 @@ const CommandRow = ({ one }: { readonly one: FleetCommand }) => {
 const ActsByLabel = () => {
   const contained = useLiveResource(acts) ?? [];
   const released = useLiveResource(releases) ?? [];
-  const [open, setOpen] = useState<{ readonly kind: LabelKind; readonly act: string }>();
+  const silenced = useLiveResource(silenceActs) ?? [];
+  const [open, setOpen] = useState<{ readonly of: ActKind; readonly act: string }>();
   const known = [
-    ...contained.map((one) => ({ ...one, kind: 'contain' as const })),
-    ...released.map((one) => ({ ...one, kind: 'release' as const })),
+    ...contained.map((one) => ({ ...one, of: 'contain' as const })),
+    ...released.map((one) => ({ ...one, of: 'release' as const })),
+    ...silenced.map((one) => ({ ...one, of: 'silence' as const })),
   ].toSorted((one, other) => (one.at < other.at ? 1 : -1));
   if (known.length === 0) return null;
   return (
@@ -131,17 +139,10 @@ const ActsByLabel = () => {
         {known.map((one) => (
           <li key={one.act}>
             <button type="button" class="link" onClick={() => setOpen(one)}>
-              {one.kind === 'release' && 'release of '}
-              {one.action} on{' '}
-              {Object.entries(one.labels)
-                .map(([name, value]) => `${name}=${value}`)
-                .join(', ')}
+              {whatOf(one, one.of)}
             </button>{' '}
             <span>
-              {grouped(one.done)} of {grouped(one.count)} done
-              {one.pending > 0 && `, ${grouped(one.pending)} under way`}
-              {one.refused > 0 && `, ${grouped(one.refused)} refused`}
-              {one.expired > 0 && `, ${grouped(one.expired)} expired`}
+              <ActProgress of={one} />
             </span>{' '}
             <span class="small muted">
               by {one.by}, <AgoOrTime at={one.at} />
@@ -149,7 +150,7 @@ const ActsByLabel = () => {
           </li>
         ))}
       </ul>
-      {open !== undefined && <ActDialog kind={open.kind} act={open.act} onClose={() => setOpen(undefined)} />}
+      {open !== undefined && <ActDialog kind={open.of} act={open.act} onClose={() => setOpen(undefined)} />}
     </section>
   );
 };
@@ -171,11 +172,7 @@ const BulkActs = () => {
               {one.command} {counted(one.count, 'incident')}
             </button>{' '}
             <span>
-              {grouped(one.done)} of {grouped(one.count)} done
-              {one.pending > 0 && `, ${grouped(one.pending)} under way`}
-              {one.left > 0 && `, ${grouped(one.left)} not given`}
-              {one.refused > 0 && `, ${grouped(one.refused)} refused`}
-              {one.expired > 0 && `, ${grouped(one.expired)} expired`}
+              <ActProgress of={one} />
             </span>{' '}
             <span class="small muted">
               by {one.by}, <AgoOrTime at={one.at} />

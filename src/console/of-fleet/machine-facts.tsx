@@ -1,6 +1,6 @@
 /** What a row and a page say of a machine. */
 import type { JSX } from 'preact';
-import { duration, grouped } from '../format.ts';
+import { counted, duration, grouped } from '../format.ts';
 import { AgoOrTime } from '../parts/age.tsx';
 import { ContainmentMark } from '../parts/marks.tsx';
 import { fragmentOf } from '../route.ts';
@@ -51,7 +51,13 @@ export const LogOf = ({ one }: { readonly one: FleetMachine }): JSX.Element => {
           Past rewritten{diverged.at_seq !== null && ` at entry ${grouped(diverged.at_seq)}`}
         </ContainmentMark>
       )}
-      <p>{behind === null || behind === 0 ? `all ${grouped(held)} entries` : `${grouped(behind)} entries behind`}</p>
+      <p>
+        {behind === null || behind === 0
+          ? held === 1
+            ? 'its one entry'
+            : `all ${grouped(held)} entries`
+          : `${counted(behind, 'entry', 'entries')} behind`}
+      </p>
       <p class="small muted">
         hashes {hashes} ·{' '}
         {anchored === null ? (

@@ -2,7 +2,7 @@ import type { ComponentChildren } from 'preact';
 import { useMemo } from 'preact/hooks';
 import { SECOND } from '../../clock.ts';
 import { NO_FILTERS } from '../filters.ts';
-import { grouped } from '../format.ts';
+import { counted, grouped } from '../format.ts';
 import { LiveResource, useLiveResource } from '../live-resource.ts';
 import { Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
@@ -29,7 +29,8 @@ interface PolicyReading {
   readonly usual: { readonly digest: string; readonly machines: number } | null;
   readonly differs: boolean;
   readonly changes: readonly { readonly path: string; readonly usual: unknown; readonly here: unknown }[];
-  readonly diff: string;
+  /** Null while the text of one of both is not known. */
+  readonly diff: string | null;
 }
 
 /** One machine: how it stands, its alarms, its logs, and where its policy differs from the rest. */
@@ -137,7 +138,8 @@ const Histories = ({ logs }: { readonly logs: readonly HistoryOfLog[] }) => (
     <ul class="histories">
       {logs.map(({ log, active, through, last_at: last, diverged_from: from, diverged_at_seq: at }) => (
         <li key={log}>
-          <code>{log.slice(0, 16)}</code> {grouped(through)} entries{active && <b> · goes on</b>}
+          <code>{log.slice(0, 16)}</code> {counted(through, 'entry', 'entries')}
+          {active && <b> · goes on</b>}
           {from !== null && ` · parts from ${from.slice(0, 16)} at entry ${grouped(at ?? 0)}`}
           {last !== null && (
             <span class="small muted">
@@ -169,13 +171,16 @@ const PolicyDiff = ({ path }: { readonly path: string }) => {
         <h2>Policy</h2>
         {known?.differs === true && known.usual !== null && (
           <span class="small muted">
-            beside {known.usual.digest.slice(0, 8)}, which {grouped(known.usual.machines)} others have
+            beside {known.usual.digest.slice(0, 8)}, which {counted(known.usual.machines, 'other has', 'others have')}
           </span>
         )}
       </header>
       {fault !== undefined && known === undefined && <p class="error empty">It could not be read: {fault}</p>}
       {known !== undefined && !known.differs && <p class="empty muted">As the rest of the fleet has it.</p>}
-      {known !== undefined && known.differs && (
+      {known?.differs === true && known.diff === null && (
+        <p class="empty muted">It differs from the rest. How is not known: the fleet has not read both.</p>
+      )}
+      {known?.differs === true && known.diff !== null && (
         <pre class="diff" tabIndex={0} aria-label="How it differs">
           {known.diff.split('\n').map((line, index) => (
             <span key={index} class={line.startsWith('+') ? 'added' : line.startsWith('-') ? 'removed' : ''}>

@@ -1,4 +1,4 @@
-import { grouped } from '../format.ts';
+import { counted, grouped } from '../format.ts';
 import { health, healthAt } from '../health.ts';
 import { head } from '../live-entries.ts';
 import { ContainmentShape } from '../parts/marks.tsx';
@@ -47,7 +47,7 @@ export const LogSection = () => {
               ? (known.reasons ?? []).join('; ')
               : verified === 0
                 ? 'by the service, each entry as it was written'
-                : `the whole chain, by the service, when it started${since > 0 ? ` · ${grouped(since)} entries since, each when it was written` : ''}`}
+                : `the whole chain, by the service, when it started${since > 0 ? ` · ${counted(since, 'entry', 'entries')} since, each when it was written` : ''}`}
           </p>
         </li>
         <li>
