@@ -284,6 +284,7 @@ const OF_MACHINES: readonly string[] = [
     what text COLLATE "C" NOT NULL,
     detail jsonb NOT NULL,
     selection jsonb,
+    asked integer NOT NULL DEFAULT 0,
     PRIMARY KEY (machine, id)
   )`,
 ];
