@@ -164,7 +164,7 @@ export function machineRoutes(dependencies: MachineRouteDependencies): readonly 
     for (;;) {
       const isGone = ctx.res.closed;
       // What is fetched for nobody would count as fetched.
-      const found = isGone ? [] : await fetchCommands(db, machine);
+      const found = isGone ? [] : await fetchCommands(db, machine, () => machineOf(ctx, db, clock));
       if (found.length > 0 || clock.monotonic() >= until || isGone) {
         respond(ctx, 200, found);
         return;
@@ -204,8 +204,13 @@ export function machineRoutes(dependencies: MachineRouteDependencies): readonly 
 /**
  * Gives the commands that wait, in their order, and notes that they were fetched. One whose result has not come is given
  * again, behind those that were fetched longer ago or never: many without a result keep none waiting.
+ * @param admit is called before any is given: whoever asked may have waited, and been revoked meanwhile
  */
-async function fetchCommands(db: FleetDatabase, machine: string): Promise<readonly { id: string; command: string }[]> {
+async function fetchCommands(
+  db: FleetDatabase,
+  machine: string,
+  admit: () => Promise<unknown>,
+): Promise<readonly { id: string; command: string }[]> {
   // The machine may have carried out one that was fetched, and its answer was lost: it says so, also later.
   const { rows } = await sql<{ id: string; command: string }>`
     SELECT w.id, w.command FROM (
@@ -218,6 +223,7 @@ async function fetchCommands(db: FleetDatabase, machine: string): Promise<readon
     WHERE w.place = 1 OR (w.place <= ${sql.lit(MOST_COMMANDS)} AND w.bytes <= ${sql.lit(MOST_COMMAND_BYTES)})
     ORDER BY w.issued_at, w.id`.execute(db);
   if (rows.length > 0) {
+    await admit();
     await sql`
       UPDATE commands SET state = 'fetched', fetched_at = clock_timestamp()
       WHERE machine = ${machine} AND state IN ('pending', 'fetched')

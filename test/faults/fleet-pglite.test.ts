@@ -24,7 +24,11 @@ describe('given a fleet on PGlite', function limited() {
     for (let kill = 0; kill < rounds(4, 60); kill++) {
       await fleet.start();
       await fleet.expectAcknowledged();
-      await fleet.load(() => pause(randomInt(50, 1500)).then(() => fleet.kill()));
+      await fleet.load(async () => {
+        await fleet.takes();
+        await pause(randomInt(1000));
+        await fleet.kill();
+      });
     }
     await fleet.expectNothingLost();
   });
@@ -40,7 +44,8 @@ describe('given a fleet on PGlite', function limited() {
         await fleet.start();
         await fleet.expectAcknowledged();
         await fleet.load(async () => {
-          await pause(randomInt(500, 3000));
+          await fleet.takes();
+          await pause(randomInt(1000));
           await fleet.pause();
           await file.cutPower(disk, () => fleet.kill());
         });
@@ -64,7 +69,7 @@ describe('given a fleet on PGlite', function limited() {
         expect(fleet.said).to.include('the files of PGlite could not be synced (EIO)');
         await fleet.start();
         await fleet.expectAcknowledged();
-        await fleet.load(() => pause(500));
+        await fleet.load(() => fleet.takes());
         await fleet.expectNothingLost();
       });
     }
@@ -80,7 +85,7 @@ describe('given a fleet on PGlite', function limited() {
     }
     fleet = await EmbeddedFleet.make(home);
     await fleet.start();
-    await fleet.load(() => pause(500));
+    await fleet.load(() => fleet.takes());
     await fleet.expectNothingLost();
   });
 });

@@ -378,6 +378,29 @@ describe('the routes for machines', () => {
     return (body as unknown as { id: string }[]).map(({ id }) => id);
   };
 
+  it('gives none to a machine that was revoked, or has another token, while it waited', async () => {
+    for (const [name, end] of [
+      ['v2', () => fleet.enrolment.revoke('v2', 'test')],
+      [
+        'v3',
+        async () => {
+          const secret = await fleet.enrolment.rotate('v3', 'test');
+          const body = { machine: 'v3', secret, token_sha256: sha256('another'), public_key: 'key' };
+          expect((await ask('POST', '/api/v1/enrol', { body })).status).to.equal(201);
+        },
+      ],
+    ] as const) {
+      const token = await enrolled(name);
+      const waiting = ask('GET', `/api/v1/machines/${name}/commands?wait=20`, { token });
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      await end();
+      await waits(name, `CMD-${name}`, 'note', Date.now());
+      expect((await waiting).status, name).to.equal(403);
+      const row = await fleet.db.selectFrom('commands').select('state').where('machine', '=', name).executeTakeFirst();
+      expect(row).to.deep.equal({ state: 'pending' });
+    }
+  });
+
   it('gives newer commands, too, while many others have no answer', async () => {
     const token = await enrolled('o2');
     const start = Date.now() - 60_000;

@@ -326,7 +326,10 @@ async function keysOf(
   const keys: IncidentKey[] = [];
   let after: Parameters<FleetList['read']>[0]['after'];
   do {
-    const page = await list.read({ ...query, limit: PAGE, ...(after !== undefined && { after }) }, silencing);
+    const page = await list.read(
+      { ...query, limit: PAGE, bytes: Infinity, ...(after !== undefined && { after }) },
+      silencing,
+    );
     keys.push(...page.incidents.map(({ machine, log, id }) => ({ machine, log, id })));
     if (keys.length > MOST_SELECTED)
       throw new RecorderError('limit_reached', `these are more than ${MOST_SELECTED} incidents; name more filters`);

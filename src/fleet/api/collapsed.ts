@@ -1,46 +1,30 @@
 /** A collapsed page: of the incidents of one source of a machine that are alike, the newest stands for all. */
-import { SEVERITIES } from '../../../machines/vocabulary.ts';
-import type { Incident } from '../../domain/incident.ts';
-import { CollapsedPage, withAlike } from '../../query/collapsed-page.ts';
+import { type AlikeGroup, CollapsedPage } from '../../query/collapsed-page.ts';
+import { type ListedIncident, PAGE_BYTES } from './incident-list.ts';
 
 /** How many incidents a page looks at. */
 export const LOOKED_AT = 1000;
 
-interface Documented {
-  readonly machine: string;
-  readonly document: string;
-}
+/** An item of a collapsed page: an incident, and what it stands for. */
+export type CollapsedIncident = ListedIncident & { readonly group: AlikeGroup };
 
 /**
  * @param limit how many items the page has at most
  * @returns the items, and the last incident that is on the page, when the page is full before the end
  */
-export function collapsed<Row extends Documented>(
-  rows: readonly Row[],
+export function collapsed(
+  rows: readonly ListedIncident[],
   limit: number,
-): { readonly documents: readonly Documented[]; readonly last: Row | undefined } {
-  const page = new CollapsedPage(limit);
-  let last: Row | undefined;
+): { readonly incidents: readonly CollapsedIncident[]; readonly last: ListedIncident | undefined } {
+  const page = new CollapsedPage(limit, PAGE_BYTES);
+  let last: ListedIncident | undefined;
   for (const [at, row] of rows.entries()) {
-    const { severity, state, class: ofClass, source, created_at } = JSON.parse(row.document) as Incident;
-    const isTaken = page.take({
-      number: at,
-      rank: SEVERITIES.indexOf(severity),
-      state,
-      class: ofClass,
-      source,
-      machine: row.machine,
-      created_at: Date.parse(created_at),
-      bytes: Buffer.byteLength(row.document),
-    });
-    if (!isTaken) {
+    const { rank, state, class: ofClass, source, machine, created_at: created, bytes } = row;
+    const sized = { number: at, rank, state, class: ofClass, source, machine, created_at: created.getTime(), bytes };
+    if (!page.take(sized)) {
       last = rows[at - 1];
       break;
     }
   }
-  const documents = page.groups.map((group) => {
-    const { machine, document } = rows[group.number]!;
-    return { machine, document: Buffer.from(withAlike(Buffer.from(document), group)).toString() };
-  });
-  return { documents, last };
+  return { incidents: page.groups.map((group) => ({ ...rows[group.number]!, group })), last };
 }

@@ -41,3 +41,23 @@ export async function contextsOf<Key extends IncidentKey>(
 /** An incident's document as the fleet shows it: with the machine as its first member. */
 export const withMachine = (machine: string, json: string): string =>
   `{"machine":${JSON.stringify(machine)},${json.slice(1)}`;
+
+/** A JSON list of incidents' documents, each with its machine as its first member. */
+export function listWithMachines(items: readonly { readonly machine: string; readonly json: string }[]): Buffer {
+  const pieces: Buffer[] = [OPENING];
+  const prefixes = new Map<string, Buffer>();
+  for (const { machine, json } of items) {
+    if (pieces.length > 1) pieces.push(COMMA);
+    let prefix = prefixes.get(machine);
+    if (prefix === undefined) {
+      prefix = Buffer.from(`{"machine":${JSON.stringify(machine)},`);
+      prefixes.set(machine, prefix);
+    }
+    // One text of all of them would be copied once more before it is UTF-8.
+    pieces.push(prefix, Buffer.from(json).subarray(1));
+  }
+  pieces.push(CLOSING);
+  return Buffer.concat(pieces);
+}
+
+const [OPENING, COMMA, CLOSING] = ['[', ',', ']'].map((text) => Buffer.from(text)) as [Buffer, Buffer, Buffer];

@@ -16,7 +16,7 @@ import { type ExportedIncidents, FleetBundles } from '../export/fleet-bundles.ts
 import { FleetForensic } from '../export/fleet-forensic.ts';
 import { actorIn } from './acting.ts';
 import type { FleetDependencies } from './dependencies.ts';
-import { anyText } from './list-filter.ts';
+import { anyText, hasAnyId } from './list-filter.ts';
 import { parameters } from './one-incident.ts';
 import { oneMachine } from './one-machine.ts';
 import { boundsOf, type Scope, scopeOf } from './scope.ts';
@@ -119,7 +119,7 @@ async function exportedIncidents(
   const { rows } = await sql<Row>`
     SELECT DISTINCT ON (i.id, i.machine) i.id, i.machine, i.log, i.version
     FROM incidents i JOIN logs l ON l.machine = i.machine AND l.log = i.log
-    WHERE i.id = ANY(${ids}::text[]) AND ${inHistory}
+    WHERE ${hasAnyId(ids)} AND ${inHistory}
       ${machines === undefined ? sql`` : sql`AND i.machine = ${anyText(machines)}`}
     ORDER BY i.id, i.machine, l.log = ${named ?? ''} DESC, l.active DESC, l.ordinal DESC`.execute(db);
   const found = ids.map((id) => oneOf(id, rows));

@@ -8,7 +8,6 @@
  */
 import { type RawBuilder, sql } from 'kysely';
 import { SECOND } from '../../clock.ts';
-import { MAX_PAGE_BYTES } from '../../query/collapsed-page.ts';
 import type { Sort } from '../../query/list-query.ts';
 import type { FleetDatabase } from '../database.ts';
 import { ANY_RANK } from '../read-models/created-counts.ts';
@@ -53,8 +52,12 @@ const FEW_FOUND = 3000;
 /** What is common is known for so many milliseconds, of so many filters. */
 const COMMON_FOR = 60 * SECOND;
 const MOST_KNOWN = 1000;
-/** A page ends at a size in bytes, and seldom has more incidents than this. */
-const USUAL_PAGE = 400;
+/**
+ * A page ends at a size in bytes, unless a single incident is longer: half of a recorder's, as its texts come from another
+ * process, and most of what a page costs is in proportion to them. It seldom has more incidents than `USUAL_PAGE`.
+ */
+export const PAGE_BYTES = 512 * 1024;
+const USUAL_PAGE = 300;
 /** A page that has looked at as many as one query does ends where it is after so many milliseconds. */
 const WALK_WITHIN = 20;
 /** How many are looked at in one query, and for one page. */
@@ -67,6 +70,7 @@ export interface ListedIncident extends SilencedColumns {
   readonly created_at: Date;
   /** What the list is ordered by. */
   readonly key: unknown;
+  readonly state: string;
   /** How long its document is. */
   readonly bytes: number;
   readonly admitted: boolean;
@@ -81,7 +85,12 @@ export interface ListPage {
   readonly head?: number | undefined;
 }
 
-type Query = FleetQuery & { readonly after?: FleetPlace; readonly limit: number };
+type Query = FleetQuery & {
+  readonly after?: FleetPlace;
+  readonly limit: number;
+  /** How long the documents of a page may be together, where they are read. */
+  readonly bytes?: number;
+};
 
 export class FleetList {
   readonly #db: FleetDatabase;
@@ -115,7 +124,7 @@ export class FleetList {
     if (query.machines?.length === 0 || silencing?.isNothing === true) return [];
     const narrow = await this.#narrow(query);
     if (narrow === undefined) return undefined;
-    return (await this.#gather({ ...query, limit: FEW }, narrow, silencing)).incidents;
+    return (await this.#gather({ ...query, limit: FEW, bytes: Infinity }, narrow, silencing)).incidents;
   }
 
   /** What few incidents meet, all that are admitted among them; undefined when nothing is known. */
@@ -130,8 +139,11 @@ export class FleetList {
   }
 
   async #areFew(counted: RawBuilder<unknown>, few: number): Promise<boolean> {
+    // As a query of its own, no further than it is read: with a limit, the planner takes many for more likely than they are,
+    // and goes through a whole table to find none.
     const query = sql<{ count: number }>`
-      SELECT count(*) AS count FROM (SELECT 1 FROM ${counted} LIMIT ${sql.lit(few + 1)}) AS few`;
+      WITH found AS MATERIALIZED (SELECT 1 FROM ${counted})
+      SELECT count(*) AS count FROM (SELECT 1 FROM found LIMIT ${sql.lit(few + 1)}) AS few`;
     const { sql: text, parameters } = query.compile(this.#db);
     const key = JSON.stringify([text, parameters]);
     const now = performance.now();
@@ -166,13 +178,14 @@ export class FleetList {
           i.bytes
         FROM ${narrow.rows} WHERE ${allOf(conditions)}
       )
-      SELECT i.machine, i.log, i.id, i.number, i.created_at, i.class, i.source, i.rank, ${keyOf(key)} AS key, i.bytes,
+      SELECT i.machine, i.log, i.id, i.number, i.created_at, i.class, i.source, i.rank, i.state,
+        ${keyOf(key)} AS key, i.bytes,
         true AS admitted, 0 AS looked
       FROM i ORDER BY ${wholeOrder(sort, byNumber)}
       LIMIT ${silencing?.isByWords === true ? FEW + 1 : limit + 1}`.execute(this.#db);
     const kept = silencing === undefined ? rows : await silencing.kept(rows, limit + 1);
     const place = (row: ListedIncident): FleetPlace => placeOf(row, query, head);
-    return { ...pageOf(kept, limit, place), head };
+    return { ...pageOf(kept, query, place), head };
   }
 
   async #newestOf(machine: string): Promise<number> {
@@ -182,7 +195,7 @@ export class FleetList {
   }
 
   async #walk(query: Query, silencing: Silencing | undefined): Promise<ListPage> {
-    const { limit } = query;
+    const { limit, bytes: most = PAGE_BYTES } = query;
     const admitted: ListedIncident[] = [];
     const filters = [...onOthers(query), ...(silencing?.conditions ?? [])];
     const isFiltered = filters.length > 0 || silencing?.isByWords === true;
@@ -196,18 +209,18 @@ export class FleetList {
       last = rows.at(-1) ?? last;
       bytes += admitted.slice(counted).reduce((sum, one) => sum + one.bytes, 0);
       counted = admitted.length;
-      if (admitted.length > limit || bytes > MAX_PAGE_BYTES) break;
+      if (admitted.length > limit || bytes > most) break;
       const isEnough = looked >= this.#most || (looked >= LOOKED_AT_ONCE && performance.now() > until);
       if (isEnough && last !== undefined) {
         return { incidents: admitted, next: { ...placeOf(last, query, undefined), isHidden: true } };
       }
     }
-    return pageOf(admitted, limit, (row) => placeOf(row, query, undefined));
+    return pageOf(admitted, query, (row) => placeOf(row, query, undefined));
   }
 
   /** What lies behind the place of a query in the order of its list, a slice after the other. */
   async *#slices(query: Query, filters: readonly Condition[], isFiltered: boolean): AsyncGenerator<ListedIncident[]> {
-    const wanted = Math.min(query.limit, USUAL_PAGE);
+    const wanted = query.bytes === undefined ? Math.min(query.limit, USUAL_PAGE) : query.limit;
     let size = Math.min(LOOKED_AT_ONCE, isFiltered ? 2 * wanted + 1 : wanted + 1);
     for (const walk of walksOf(query)) {
       let { after } = walk;
@@ -223,11 +236,15 @@ export class FleetList {
 }
 
 /** The first of some incidents, and the place behind them where there are more. */
-function pageOf(rows: readonly ListedIncident[], limit: number, place: (row: ListedIncident) => FleetPlace): ListPage {
+function pageOf(
+  rows: readonly ListedIncident[],
+  { limit, bytes: most = PAGE_BYTES }: Pick<Query, 'limit' | 'bytes'>,
+  place: (row: ListedIncident) => FleetPlace,
+): ListPage {
   const incidents: ListedIncident[] = [];
   let bytes = 0;
   for (const row of rows) {
-    const isFull = incidents.length === limit || bytes + row.bytes > MAX_PAGE_BYTES;
+    const isFull = incidents.length === limit || bytes + row.bytes > most;
     if (isFull && incidents.length > 0) return { incidents, next: place(incidents.at(-1)!) };
     incidents.push(row);
     bytes += row.bytes;
@@ -442,7 +459,7 @@ function walksOfNames(query: Query, key: 'source' | 'assignee', isFalling: boole
           SELECT *, row_number() OVER (ORDER BY key COLLATE "C" ${order}, created_at DESC, machine DESC, id DESC) AS place,
             count(*) OVER () AS looked
           FROM (
-          SELECT i.machine, i.log, i.id, i.number, i.created_at, i.class, i.source, i.rank, i.bytes, ${column} AS key, ${allOf(filters(others))} AS admitted
+          SELECT i.machine, i.log, i.id, i.number, i.created_at, i.class, i.source, i.rank, i.state, i.bytes, ${column} AS key, ${allOf(filters(others))} AS admitted
           FROM names CROSS JOIN LATERAL (${parts}) AS i
           LIMIT ${size}
           ) AS i
@@ -478,7 +495,7 @@ function sliceOf(
 ): RawBuilder<ListedIncident> {
   return sql<ListedIncident>`
     SELECT * FROM (
-      SELECT i.machine, i.log, i.id, i.number, i.created_at, i.class, i.source, i.rank, ${key} AS key,
+      SELECT i.machine, i.log, i.id, i.number, i.created_at, i.class, i.source, i.rank, i.state, ${key} AS key,
         i.bytes, ${allOf(filters)} AS admitted,
         row_number() OVER (ORDER BY ${order}) AS place, count(*) OVER () AS looked
       FROM (SELECT * FROM (${rows}) AS u ORDER BY ${order} LIMIT ${size}) AS i

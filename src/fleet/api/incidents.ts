@@ -14,14 +14,16 @@ import type { Incident } from '../../domain/incident.ts';
 import { shownIncident, shownLine } from '../../domain/withheld.ts';
 import { writeExact } from '../../json/canonical-form.ts';
 import type { JsonValue } from '../../json/exact-json.ts';
+import { withAlike } from '../../query/collapsed-page.ts';
 import { admits, hasOnly } from '../../query/list-query.ts';
 import { CUT_EVIDENCE, CUT_NOTES } from '../../search/searched-incident.ts';
 import type { FleetDatabase } from '../database.ts';
 import { PlaceSeal } from './cursor.ts';
 import type { FleetDependencies } from './dependencies.ts';
-import { documentsOf, withMachine } from './documents.ts';
-import { collapsed, LOOKED_AT } from './collapsed.ts';
-import { FleetList, placeOf } from './incident-list.ts';
+import { ANY_RANK } from '../read-models/created-counts.ts';
+import { documentsOf, listWithMachines, withMachine } from './documents.ts';
+import { collapsed, type CollapsedIncident, LOOKED_AT } from './collapsed.ts';
+import { FleetList, type ListedIncident, placeOf } from './incident-list.ts';
 import { allOf, anyText, type FleetQuery, foundBy, onCreation, onKinds, kindsOf, onOthers } from './list-filter.ts';
 import { type FleetListQuery, nextLink, readFleetListQuery } from './list-query.ts';
 import { MachinePolicies } from './machine-policy.ts';
@@ -30,7 +32,7 @@ import { historyOf, oneIncident, parameters } from './one-incident.ts';
 import { scopeOf } from './scope.ts';
 import { cutQuery } from './search-query.ts';
 import { Silencing } from './silencing.ts';
-import { similarTo } from './similar.ts';
+import { CommonValues, similarTo } from './similar.ts';
 import type { FleetTotals } from './totals.ts';
 
 /** How many similar incidents are shown when nothing else is asked for. */
@@ -42,6 +44,7 @@ export const incidentRoutes = (dependencies: FleetDependencies, totals: FleetTot
   const list = new FleetList(db, dependencies.few, dependencies.mostLookedAt);
   const places = new PlaceSeal(dependencies.signer);
   const policies = new MachinePolicies();
+  const common = new CommonValues();
   return [
     {
       method: 'GET',
@@ -50,24 +53,26 @@ export const incidentRoutes = (dependencies: FleetDependencies, totals: FleetTot
         const reading = await readingIn(dependencies, ctx);
         const query = readFleetListQuery(reading, clock.now(), places);
         const silencing = query.attention && (await Silencing.read(db, query.attention, query.machines));
-        const limit = query.collapsed === true ? LOOKED_AT : query.limit;
-        const page = await list.read({ ...query, limit }, silencing);
+        const isCollapsed = query.collapsed === true;
+        const page = await list.read(isCollapsed ? { ...query, limit: LOOKED_AT, bytes: Infinity } : query, silencing);
+        const whole: Partial<ReturnType<typeof collapsed>> = isCollapsed ? collapsed(page.incidents, query.limit) : {};
+        const incidents: readonly (ListedIncident & Partial<CollapsedIncident>)[] = whole.incidents ?? page.incidents;
         const [documents, unsearched, total] = await Promise.all([
-          documentsOf(db, page.incidents),
+          documentsOf(db, incidents),
           unsearchedIn(db, query),
           totalOf(dependencies, totals, query),
         ]);
-        const whole = query.collapsed === true ? collapsed(documents, query.limit) : { documents, last: undefined };
         const next = whole.last === undefined ? page.next : placeOf(whole.last, query, page.head);
         if (unsearched.length > 0) ctx.set('Search-Incomplete', unsearched.join(', '));
         if (next !== undefined) ctx.set('Link', nextLink(ctx.path, ctx.querystring, places.write(next)));
         if (total !== undefined) ctx.set('X-Total-Count', String(total));
         const { reader } = reading;
-        const shown = whole.documents.map(({ machine, document }) => {
-          const json = shownIncident(document, reader);
-          return withMachine(machine, query.isSummary === true ? withoutDetails(json) : json);
+        const shown = documents.map(({ machine, document, group }) => {
+          const text = group === undefined ? document : Buffer.from(withAlike(Buffer.from(document), group)).toString();
+          const json = shownIncident(text, reader);
+          return { machine, json: query.isSummary === true ? withoutDetails(json) : json };
         });
-        respondJson(ctx, 200, Buffer.from(`[${shown.join()}]`));
+        respondJson(ctx, 200, listWithMachines(shown));
       },
     },
     {
@@ -114,7 +119,7 @@ export const incidentRoutes = (dependencies: FleetDependencies, totals: FleetTot
         const own = await oneIncident(db, reading, id[0] ?? '');
         // Those of other machines count as well, as far as the reader may see them.
         const { machines } = await scopeOf(db, '', reading.bounds);
-        const found = await similarTo(db, own, machines, Number(limit?.[0] ?? SIMILAR));
+        const found = await similarTo(db, own, machines, Number(limit?.[0] ?? SIMILAR), common);
         respondJsonList(
           ctx,
           200,
@@ -191,7 +196,9 @@ async function totalOf(
     (query.sources.length > 0 && only(...OF_KIND, 'sources')) ||
     ((query.since ?? query.until) !== undefined && only('since', 'until'));
   if (!isCounted) return undefined;
-  const conditions = [...onKinds(kindsOf(query)), ...onCreation(query), ...onOthers(query)];
+  const times = onCreation(query);
+  const inTime = times.length === 0 ? [] : [ANY_RANK, ...times];
+  const conditions = [...onKinds(kindsOf(query)), ...inTime, ...onOthers(query)];
   const { rows } = await sql<{ count: number }>`
     SELECT count(*) AS count FROM (
       SELECT 1 FROM incidents i WHERE i.current AND ${allOf(conditions)} LIMIT ${MOST_COUNTED + 1}

@@ -129,5 +129,9 @@ const looked = (found: RawBuilder<unknown>): RawBuilder<unknown> => sql`
 export const hasId = (id: string): Condition => sql`
   (i.machine, i.log, i.id) IN (SELECT w.machine, w.log, w.id FROM words w WHERE w.id = ${id})`;
 
+/** Whether an incident has one of some identifiers. */
+export const hasAnyId = (ids: readonly string[]): Condition => sql`
+  (i.machine, i.log, i.id) IN (SELECT w.machine, w.log, w.id FROM words w WHERE w.id = ANY(${ids}::text[]))`;
+
 export const allOf = (conditions: readonly Condition[]): Condition =>
   conditions.length === 0 ? sql`true` : sql.join([...conditions], sql` AND `);

@@ -214,7 +214,7 @@ export class HistoryFold {
     if ('action' in entry.data) this.#requireAction(entry.data.action);
     if ('intents' in entry.data) for (const { action } of entry.data.intents ?? []) this.#requireAction(action);
     const now = folded(before, entry, changes);
-    requireSound(now.incident);
+    requireSound(now.incident, before?.incident);
     this.posture.follow(entry, now, before);
     changes.tally.follow(now, before);
     this.#records.delete(id);

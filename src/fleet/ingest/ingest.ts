@@ -61,6 +61,21 @@ export interface Batch {
   readonly first?: number | undefined;
   /** When the request came: milliseconds of a clock that does not jump. */
   readonly arrived: number;
+  /** The names that the machine had before. */
+  readonly formerly?: ReadonlySet<string>;
+}
+
+/** The log is that of another machine, unless that one was revoked: what that needs is not of this machine's transaction. */
+class OthersLog extends Error {
+  override readonly name = 'OthersLog';
+  readonly other: string;
+  readonly seq: number;
+
+  constructor(other: string, seq: number) {
+    super(`entry ${seq} is an anchor for ${other}`);
+    this.other = other;
+    this.seq = seq;
+  }
 }
 
 export interface Stored {
@@ -110,8 +125,9 @@ export class Ingest {
    * @throws RecorderError `conflict` with `code` and what is `expected`; nothing is stored then. `too_large`,
    *   `unauthenticated` for a machine that is not enrolled, `overloaded` while a history is built
    */
-  async store(batch: Batch): Promise<Stored> {
+  async store(received: Batch): Promise<Stored> {
     const { db } = this.#options;
+    let batch = received;
     let divergence: Divergence | undefined;
     for (let attempt = 1; ; attempt++) {
       const taken: [log: string, fold: HistoryFold][] = [];
@@ -131,7 +147,8 @@ export class Ingest {
         }
         if (!(await this.#build(batch.machine, BUILD_WITHIN))) throw new RecorderError('overloaded', BUILDING);
       } catch (error) {
-        if (!isLostRace(error) || attempt >= ATTEMPTS) throw error;
+        if (error instanceof OthersLog) batch = await this.#renamed(batch, error);
+        else if (!isLostRace(error) || attempt >= ATTEMPTS) throw error;
       }
     }
   }
@@ -243,7 +260,7 @@ export class Ingest {
       isLost: (known[0]?.key_lost_from ?? null) !== null,
     };
     const lines = readLines(batch, keys, known[0]);
-    await this.#requireOwn(tx, batch, lines);
+    this.#requireOwn(batch, lines);
     const place =
       known.length === 0 ? this.#begin(batch, lines, rows) : await this.#find(tx, batch, lines, rows, known);
     const { row, fresh, divergence } = place;
@@ -289,23 +306,31 @@ export class Ingest {
     return { stored: { ...stored, ...(anchor && { anchor }), ...diverged(divergence) }, divergence };
   }
 
-  /**
-   * Whether the log is another machine's: it holds an anchor that this fleet has signed for that one. One that was revoked
-   * may have been enrolled again under this name.
-   * @throws RecorderError `conflict`
-   */
-  async #requireOwn(tx: Tx, { machine, log }: Batch, lines: readonly ReceivedLine[]): Promise<void> {
+  /** @throws OthersLog for a log that holds an anchor which this fleet has signed for another machine */
+  #requireOwn({ machine, log, formerly }: Batch, lines: readonly ReceivedLine[]): void {
     for (const { seq, entry } of lines) {
       if (entry.event !== 'log.anchored' || entry.data.machine === machine) continue;
       const anchor = anchorBy(this.#options.signer, entry.data.anchor);
       if (anchor === undefined || anchor.log !== log || anchor.machine === machine) continue;
-      const { rows } = await sql`
-        SELECT 1 FROM machines WHERE machine = ${anchor.machine} AND revoked_at IS NULL`.execute(tx);
-      if (rows.length === 0) continue;
-      // Its name is not said: whoever sends this may not know it.
-      const message = `entry ${seq} is an anchor of this fleet for another machine, so this is the log of that one`;
-      throw conflict('wrong_machine', message, { machine, log });
+      if (formerly?.has(anchor.machine) !== true) throw new OthersLog(anchor.machine, seq);
     }
+  }
+
+  /**
+   * A machine that was revoked may have been enrolled again under another name, and goes on with its log.
+   * @returns the batch, which may be taken as far as that is so
+   * @throws RecorderError `conflict`
+   */
+  async #renamed(batch: Batch, { other, seq }: OthersLog): Promise<Batch> {
+    const { machine, log, formerly = [] } = batch;
+    const { rows } = await sql`
+      SELECT 1 FROM machines WHERE machine = ${other} AND revoked_at IS NULL`.execute(this.#options.db);
+    if (rows.length === 0) return { ...batch, formerly: new Set([...formerly, other]) };
+    // Its name is not said: whoever sends this may not know it.
+    const message =
+      `entry ${seq} is an anchor of this fleet for another machine, so this is the log of that one; ` +
+      'if it has this name now, revoke the other';
+    throw conflict('wrong_machine', message, { machine, log });
   }
 
   /** Where a log begins that the fleet does not have. */

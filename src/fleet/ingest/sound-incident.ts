@@ -135,7 +135,7 @@ const INCIDENT = {
   resolved_by_claimed: isFlag,
 } as const satisfies Readonly<Record<keyof Incident, Shape>>;
 
-const isIncident = hasShape<Incident>(INCIDENT, [
+const REQUIRED: ReadonlySet<keyof Incident> = new Set([
   'id',
   'created_at',
   'updated_at',
@@ -146,7 +146,23 @@ const isIncident = hasShape<Incident>(INCIDENT, [
   'description',
 ]);
 
-/** @throws RangeError for what no column can hold, or what a list of all machines would fail on */
-export function requireSound(incident: Incident): void {
-  if (!isIncident(incident)) throw new RangeError('no incident');
+const isIncident = hasShape<Incident>(INCIDENT, [...REQUIRED]);
+
+/**
+ * @param before the incident as it was, of which the same was required: what is still the same is not looked at again
+ * @throws RangeError for what no column can hold, or what a list of all machines would fail on
+ */
+export function requireSound(incident: Incident, before: Incident | undefined): void {
+  if (before === undefined ? !isIncident(incident) : !isStillSound(incident, before))
+    throw new RangeError('no incident');
+}
+
+function isStillSound(incident: Incident, before: Incident): boolean {
+  for (const name of Object.keys(incident) as (keyof Incident)[]) {
+    const value = incident[name];
+    if (value === before[name]) continue;
+    if (value !== undefined && Object.hasOwn(INCIDENT, name) && !INCIDENT[name](value)) return false;
+  }
+  for (const name of REQUIRED) if (incident[name] === undefined) return false;
+  return true;
 }

@@ -131,6 +131,14 @@ export class EmbeddedFleet {
     await until(() => Promise.resolve(readdirSync(`/proc/${pid}/task`).every((task) => stateOf(task) === 'T')));
   }
 
+  /** Waits until each machine has had one more batch acknowledged, or has sent all. */
+  async takes(): Promise<void> {
+    const before = this.#machines.map(({ acknowledged }) => acknowledged);
+    const hasSent = ({ acknowledged, lines }: Machine, at: number): boolean =>
+      acknowledged > before[at]! || acknowledged === lines.length;
+    await until(() => Promise.resolve(this.#machines.every(hasSent)));
+  }
+
   /** All machines send, each batch after batch, until something has happened, or they have sent all. */
   async load(something: () => Promise<unknown>): Promise<void> {
     let isOver = false;
