@@ -13,12 +13,12 @@ import { RecorderError } from '../errors.ts';
 import { type Signer, verifierKeyOf } from '../signed-note.ts';
 import { VERSION } from '../version.ts';
 import { FleetAccess } from './access.ts';
-import { FleetAlarms } from './alarms.ts';
+import { clockWarnings, FleetAlarms } from './alarms.ts';
 import { createFleetApp } from './app.ts';
 import { Campaigns } from './campaigns.ts';
 import { FleetCommands } from './commands.ts';
 import type { FleetConfig } from './config.ts';
-import { type FleetDatabase, openDatabase } from './database.ts';
+import { connectionsOf, type FleetDatabase, openDatabase } from './database.ts';
 import { durabilityWarnings } from './durability.ts';
 import { Enrolment } from './enrolment.ts';
 import { readFleetPolicy } from './fleet-policy.ts';
@@ -92,6 +92,7 @@ export async function openCore(config: FleetConfig, clock: Clock, log: ApiLogger
     db,
     clock,
     signer,
+    connections: connectionsOf(config.database),
     unseal: (sealed) => seal.open(sealed),
     onDiverged: (machine, divergence) =>
       log.error({ machine, ...divergence }, 'THE LOG OF A MACHINE DOES NOT CONTINUE WHAT THE FLEET HOLDS'),
@@ -197,7 +198,7 @@ const stateRoutes = (
     handle: async (ctx) => {
       try {
         const layout = await layoutOf(db);
-        const warnings = await durabilityWarnings(db, needsStandby);
+        const warnings = [...(await durabilityWarnings(db, needsStandby)), ...(await clockWarnings(db))];
         const health = { status: 'ok', warnings, fleet, version: VERSION, database: { layout } };
         respondJson(ctx, 200, JSON.stringify(health));
       } catch {

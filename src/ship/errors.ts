@@ -23,7 +23,7 @@ export class FleetRefused extends Error {
     text: string,
   ) {
     const body = objectIn(text);
-    const why = typeof body.error === 'string' ? body.error : 'no reason given';
+    const why = typeof body.error === 'string' ? onOneLine(body.error) : 'no reason given';
     super(`the fleet refused ${method} ${path.split('?')[0]} (${status}): ${why}`);
     this.status = status;
     this.body = body;
@@ -35,6 +35,16 @@ export class FleetRefused extends Error {
     return typeof this.body.code === 'string' ? this.body.code : undefined;
   }
 }
+
+/** Of a reason as long as that, in characters, the journal gets no more. */
+const LONGEST_REASON = 500;
+
+/** A fleet may write anything: it makes up no line of its own. */
+const onOneLine = (text: string): string =>
+  text
+    .slice(0, LONGEST_REASON)
+    .replaceAll(/[\s\p{Cc}]+/gu, ' ')
+    .toWellFormed();
 
 /** Entries that the fleet lacks are not in the local log any more. */
 export class EntriesGone extends Error {

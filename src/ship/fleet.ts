@@ -87,7 +87,7 @@ export class Fleet {
     try {
       const path = `${this.#machine}/logs/${encodeURIComponent(log)}`;
       const { body } = await this.#connection.send({ method: 'GET', path, patience: PATIENCE, signal });
-      const { through, hash, diverged } = body as Partial<Record<keyof Held, unknown>>;
+      const { through, hash, diverged } = objectOf(body);
       return { through: requireSeq(through), hash: textOrNone(hash), diverged };
     } catch (error) {
       if (error instanceof FleetRefused && error.status === 404 && error.code !== 'unknown_machine') return undefined;
@@ -116,7 +116,7 @@ export class Fleet {
       patience: PATIENCE,
       signal,
     });
-    const { through, hash, anchor, diverged, retry_after_ms: wait } = answer.body as Readonly<Record<string, unknown>>;
+    const { through, hash, anchor, diverged, retry_after_ms: wait } = objectOf(answer.body);
     return {
       through: requireSeq(through),
       hash: textOrNone(hash),
@@ -167,11 +167,14 @@ export function expectedBy(error: unknown): Expected | undefined {
   const { log, from, prev_hash } = expected;
   return {
     code: error.code ?? 'refused',
-    log: textOrNone(log),
+    log: hashOrNone(log),
     from: typeof from === 'number' && Number.isSafeInteger(from) && from > 0 ? from : undefined,
-    prev_hash: textOrNone(prev_hash),
+    prev_hash: hashOrNone(prev_hash),
   };
 }
+
+const objectOf = (body: unknown): Readonly<Record<string, unknown>> =>
+  typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : {};
 
 function requireSeq(value: unknown): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
@@ -180,3 +183,6 @@ function requireSeq(value: unknown): number {
 
 const textOrNone = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined;
+
+const hashOrNone = (value: unknown): string | undefined =>
+  typeof value === 'string' && /^[0-9a-f]{64}$/.test(value) ? value : undefined;

@@ -232,6 +232,28 @@ describe('a hostile machine', () => {
     expect(error).to.deep.include({ code: 'conflict' });
   });
 
+  it('makes the list of machines neither long nor of another shape', async () => {
+    const long = 'x'.repeat(10_000);
+    for (const health of [
+      { status: long, reasons: Array.from({ length: 100 }, () => long), warnings: [7, null, long, {}] },
+      { status: { a: 1 }, reasons: { a: 1 }, warnings: 'none' },
+    ]) {
+      await fleet.db
+        .updateTable('machines')
+        .set({ health: JSON.stringify(health) })
+        .where('machine', '=', 'hostile')
+        .execute();
+      const { json, text } = await fleet.send('GET', '/api/v1/machines');
+      expect(text.length).to.be.below(20_000);
+      const [{ health: shown }] = json.filter(({ machine }: { machine: string }) => machine === 'hostile');
+      const { json: whole } = await fleet.send('GET', '/api/v1/machines/hostile');
+      for (const { status } of [shown, whole.health])
+        expect(status === null || typeof status === 'string').to.equal(true);
+      for (const list of [shown.reasons, shown.warnings, whole.health.reasons, whole.health.warnings])
+        expect(list.every((one: unknown) => typeof one === 'string')).to.equal(true);
+    }
+  });
+
   it('does not say what the policy of the others is, nor what is engaged by it', async () => {
     await fleet.enrol('a-liar', { site: 'berlin' });
     await fleet.enrol('other', { site: 'berlin' });

@@ -144,6 +144,25 @@ describe('the shipper', () => {
     expect(fleet.lines(recorder.log)).to.deep.equal(wholeLog());
   });
 
+  it('says in a short line why the fleet refuses, whatever that writes', async () => {
+    recorder.lines = chain(3);
+    const error = `no\n{"level":30,"msg":"all is well"}\r\u001b[2J${'x'.repeat(100_000)}`;
+    fleet.instead = () => [400, { error }];
+    const failure = await once().catch((caught: Error) => caught.message);
+    expect(failure).to.include('no {"level":30');
+    const whys = said.flatMap(({ fields }) => (fields.why === undefined ? [] : [String(fields.why)]));
+    for (const why of [failure, ...whys]) {
+      for (const control of ['\n', '\r', '\u001b']) expect(why).not.to.include(control);
+      expect(String(why).length).to.be.below(800);
+    }
+    for (const answer of [null, 7]) {
+      fleet.instead = () => [200, answer as never];
+      expect(await once().catch((caught: Error) => caught.message)).to.equal(
+        'the fleet’s answer does not say how far it has the log',
+      );
+    }
+  });
+
   it('sends smaller batches to a fleet that finds them too large', async () => {
     recorder.lines = chain(1000);
     const sizes: number[] = [];

@@ -52,7 +52,7 @@ export const machineListRoutes = (dependencies: FleetDependencies, alarms: Fleet
         const row = await oneOf(dependencies, reading, String(ctx.params.machine));
         const [shown] = await shownMachines(dependencies, [row], await usualPolicy(db, reading));
         const logs = await logsOf(db, row.machine);
-        respondJson(ctx, 200, JSON.stringify({ ...shown, health: row.health, logs }));
+        respondJson(ctx, 200, JSON.stringify({ ...shown, health: wholeOf(row.health), logs }));
       },
     },
     {
@@ -273,11 +273,33 @@ async function shownMachines(
   });
 }
 
+/** How many reasons and warnings of a machine a list shows, and how much of each; a machine may send anything. */
+const MOST_REASONS = 16;
+const LONGEST_REASON = 512;
+const LONGEST_STATUS = 32;
+
 const summaryOf = ({ status, reasons, warnings }: Readonly<Record<string, unknown>>): object => ({
-  status: status ?? null,
-  reasons: reasons ?? [],
-  warnings: warnings ?? [],
+  status: typeof status === 'string' ? status.slice(0, LONGEST_STATUS) : null,
+  reasons: textsIn(reasons),
+  warnings: textsIn(warnings),
 });
+
+/** All of it, with lists where readers expect them. */
+const wholeOf = (health: MachineRow['health']): object | null =>
+  health && {
+    ...health,
+    ...summaryOf(health),
+    reasons: textsIn(health.reasons, Infinity, Infinity),
+    warnings: textsIn(health.warnings, Infinity, Infinity),
+  };
+
+const textsIn = (given: unknown, most = MOST_REASONS, longest = LONGEST_REASON): readonly string[] =>
+  Array.isArray(given)
+    ? given
+        .filter((one): one is string => typeof one === 'string')
+        .slice(0, most)
+        .map((one) => one.slice(0, longest).toWellFormed())
+    : [];
 
 async function logsOf(db: FleetDatabase, machine: string): Promise<readonly object[]> {
   const rows = await db
