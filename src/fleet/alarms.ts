@@ -17,6 +17,21 @@ const LONGEST_GRACE = 2 * MINUTE;
 /** How often requests may look. */
 const LOOK_EVERY = SECOND;
 
+/** What to say when most clocks of machines differ from the fleet's, which then is the wrong one itself. */
+export async function clockWarnings(db: FleetDatabase): Promise<readonly string[]> {
+  const { rows } = await sql<{ machines: number; ahead: number; behind: number }>`
+    SELECT count(*) AS machines, count(*) FILTER (WHERE m.clock_skew_ms > ${sql.lit(MOST_SKEW)}) AS ahead,
+      count(*) FILTER (WHERE m.clock_skew_ms < ${sql.lit(-MOST_SKEW)}) AS behind
+    FROM machines m WHERE m.revoked_at IS NULL AND m.clock_skew_ms IS NOT NULL`.execute(db);
+  const { machines, ahead, behind } = rows[0]!;
+  const most = Math.max(ahead, behind);
+  if (most < 2 || most * 2 <= machines) return [];
+  const where = ahead > behind ? 'ahead of' : 'behind';
+  return [
+    `the clocks of ${most} of ${machines} machines are ${where} the fleet’s by more than a minute: that of the fleet may be wrong, and then machines refuse its commands`,
+  ];
+}
+
 export interface AlarmsOptions {
   readonly db: FleetDatabase;
   readonly clock: Pick<Clock, 'monotonic'>;

@@ -13,7 +13,7 @@ import { RecorderError } from '../errors.ts';
 import { type Signer, verifierKeyOf } from '../signed-note.ts';
 import { VERSION } from '../version.ts';
 import { FleetAccess } from './access.ts';
-import { FleetAlarms } from './alarms.ts';
+import { clockWarnings, FleetAlarms } from './alarms.ts';
 import { createFleetApp } from './app.ts';
 import { Campaigns } from './campaigns.ts';
 import { FleetCommands } from './commands.ts';
@@ -198,7 +198,7 @@ const stateRoutes = (
     handle: async (ctx) => {
       try {
         const layout = await layoutOf(db);
-        const warnings = await durabilityWarnings(db, needsStandby);
+        const warnings = [...(await durabilityWarnings(db, needsStandby)), ...(await clockWarnings(db))];
         const health = { status: 'ok', warnings, fleet, version: VERSION, database: { layout } };
         respondJson(ctx, 200, JSON.stringify(health));
       } catch {

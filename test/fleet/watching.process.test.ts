@@ -162,6 +162,22 @@ describe('watching the fleet', () => {
     expect(await machines('?silent=true')).to.deep.equal([]);
   });
 
+  it('warns that its own clock may be wrong where those of most machines say so', async () => {
+    await start();
+    const names = ['oven-1', 'oven-2', 'oven-3'];
+    for (const name of names) await (await fleet.add(name)).silence();
+    const say = (name: string, ahead: number) =>
+      fleet.send('PUT', `/api/v1/machines/${name}/status`, {
+        token: tokenOf(name),
+        body: { version: '1', clock: new Date(Date.now() + ahead).toISOString(), health: {} },
+      });
+    const warnings = async (): Promise<string> => (await fleet.read('/health')).warnings.join();
+    for (const name of names) await say(name, name === 'oven-3' ? -300_000 : 0);
+    expect(await warnings()).not.to.include('clocks');
+    await say('oven-1', -7_200_000);
+    expect(await warnings()).to.include('the clocks of 2 of 3 machines are behind the fleet’s');
+  });
+
   it('shows a clock that is wrong', async () => {
     await start();
     await fleet.add('oven-1');

@@ -46,7 +46,10 @@ export const fleetPaths: ZodOpenApiPathsObject = {
           body: { id: 'INC-20261122-18b8a401d3e8', state: 'acknowledged' },
         }),
         ...refusals(400, 413, 415, 503),
-        410: response('The command has expired.', gone, { error: 'the command has expired at 2026-11-22T07:12:00Z' }),
+        410: response('The command has expired.', gone, {
+          error:
+            'the command has expired at 2026-11-22T07:12:00Z, and by the clock here it is 2026-11-22T07:13:04.000Z',
+        }),
         422: response('It is for another machine or log.', error, {
           error: 'this is a command to the machine oven-4, and this one is oven-3',
         }),

@@ -5,6 +5,7 @@
 import type { Context } from 'koa';
 import type { ContainmentAction, IncidentClass } from '../../../machines/vocabulary.ts';
 import type { FleetTrust, Principal } from '../../access/principal.ts';
+import { HOUR, timestamp } from '../../clock.ts';
 import { RecorderError } from '../../errors.ts';
 import type { Incident } from '../../domain/incident.ts';
 import { containmentRoutes } from '../containment/routes.ts';
@@ -48,6 +49,8 @@ const RECOVERIES: ReadonlySet<string> = new Set(['acknowledge_recovery', 'reatte
 /** Those that engage or release the actions of a rule, besides those that name one. */
 const TOUCHING: ReadonlySet<string> = new Set(['contain', 'resolve', 'reopen', 'report']);
 
+/** How much later than here a command may have been issued, in milliseconds: clocks differ. */
+const MOST_AHEAD = HOUR;
 /** How many answers are kept as they were, and how long in characters; others are made again from what is on record. */
 const MOST_ANSWERS = 64;
 const LONGEST_ANSWER = 16 * 1024;
@@ -125,9 +128,17 @@ function requireOwn({ machine, log }: FleetCommand, trust: FleetTrust, logId: st
   if (log !== logId) throw foreign(`this is a command about the log ${log}, and this one is ${logId ?? 'not known'}`);
 }
 
-/** @throws RecorderError `gone` */
-function requireCurrent({ expires }: FleetCommand, now: number): void {
-  if (Date.parse(expires) <= now) throw new RecorderError('gone', `the command has expired at ${expires}`);
+/**
+ * A command from the future would make all that are issued until then look forgotten, once it is forgotten itself.
+ * @throws RecorderError `gone`; `invalid_request` for one that is issued much later than it is here
+ */
+function requireCurrent({ issued, expires }: FleetCommand, now: number): void {
+  const here = timestamp(now);
+  if (Date.parse(expires) <= now)
+    throw new RecorderError('gone', `the command has expired at ${expires}, and by the clock here it is ${here}`);
+  if (Date.parse(issued) - now <= MOST_AHEAD) return;
+  const message = `the command was issued at ${issued}, and by the clock here it is ${here}: the clock of the fleet or of this machine is wrong`;
+  throw new RecorderError('invalid_request', message);
 }
 
 /** Whoever has an old command must not have it carried out twice. @throws RecorderError `gone` */

@@ -136,6 +136,23 @@ describe('commands of the fleet', () => {
     expect(entriesOf('incident.noted')).to.have.length(1);
   });
 
+  it('are refused with the times of both clocks when one of these is far off', async () => {
+    const id = await reported();
+    const at = (seconds: number): string => new Date(Date.now() + 1000 * seconds).toISOString();
+    const ahead = at(2 * 3600);
+    const early = await hand(notary.command('note', { id, note: 'x' }, { issued: ahead, expires: at(3 * 3600) }));
+    expect(early.status).to.equal(400);
+    expect(early.json.error)
+      .to.include(`issued at ${ahead}, and by the clock here it is 20`)
+      .and.to.include('is wrong');
+    const expires = at(-3600);
+    const late = await hand(notary.command('note', { id, note: 'x' }, { issued: at(-7200), expires }));
+    expect(late.status).to.equal(410);
+    expect(late.json.error).to.include(`expired at ${expires}, and by the clock here it is 20`);
+    // Clocks that differ a little are no matter.
+    expect((await give('note', { id, note: 'y' }, { issued: at(1800), expires: at(5400) })).status).to.equal(200);
+  });
+
   it('are not carried out twice when so many came since that the first is forgotten', async () => {
     const id = await reported();
     const at = (seconds: number): string => new Date(Date.now() + 1000 * seconds).toISOString();
