@@ -83,7 +83,7 @@ campaigns:
 );
 
 /** Looks through all logs, as a fleet does that has been away. */
-export async function findCampaigns(db: FleetDatabase): Promise<void> {
+async function findCampaigns(db: FleetDatabase): Promise<void> {
   const campaigns = new Campaigns({ db, clock: systemClock, policy: () => POLICY, log: { warn() {} } });
   // One look takes a few seconds at most.
   while (await isBehind(db)) await campaigns.look();
