@@ -36,6 +36,10 @@ export type DatabasePlace =
     }
   | { readonly folder: string | undefined };
 
+/** How many transactions there can be at once: PGlite has one connection. */
+export const connectionsOf = (place: DatabasePlace): number =>
+  'url' in place ? (place.connections ?? CONNECTIONS) : 1;
+
 /**
  * Opens the database.
  * @param place `folder: undefined` keeps everything in memory

@@ -18,7 +18,7 @@ import { createFleetApp } from './app.ts';
 import { Campaigns } from './campaigns.ts';
 import { FleetCommands } from './commands.ts';
 import type { FleetConfig } from './config.ts';
-import { type FleetDatabase, openDatabase } from './database.ts';
+import { connectionsOf, type FleetDatabase, openDatabase } from './database.ts';
 import { durabilityWarnings } from './durability.ts';
 import { Enrolment } from './enrolment.ts';
 import { readFleetPolicy } from './fleet-policy.ts';
@@ -92,6 +92,7 @@ export async function openCore(config: FleetConfig, clock: Clock, log: ApiLogger
     db,
     clock,
     signer,
+    connections: connectionsOf(config.database),
     unseal: (sealed) => seal.open(sealed),
     onDiverged: (machine, divergence) =>
       log.error({ machine, ...divergence }, 'THE LOG OF A MACHINE DOES NOT CONTINUE WHAT THE FLEET HOLDS'),

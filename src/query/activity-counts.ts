@@ -104,7 +104,7 @@ function soFar(scales: Scales, waitingCounts: Iterable<WaitingCount>, now: numbe
 }
 
 /** What a batch of changes adds to the counts of those that wait, and takes from them. */
-export class WaitingShares {
+class WaitingShares {
   readonly #waiting = new Map<number, number>();
 
   /** Counts an incident as it is now, and no longer as it was. */

@@ -103,20 +103,20 @@ onEachEngine('a fleet with few connections to its database', (engine) => {
     it(`answers all who ask, with ${connections}`, async () => {
       await start(connections);
       const streams = await Promise.all([follow(), follow()]);
-      let isOver = false;
+      const over = new AbortController();
       const looking = (async () => {
-        while (!isOver) await fleet.look();
+        while (!over.signal.aborted) await fleet.look();
       })();
       try {
         await Promise.all([...MACHINES.map(write), ...Array.from({ length: READERS }, (_, seed) => read(seed))]);
-        const { rows } = { rows: await fleet.db.selectFrom('entries').select('seq').execute() };
+        const { length } = await fleet.db.selectFrom('entries').select('seq').execute();
         for (const stream of streams)
-          for (const until = systemClock.monotonic() + LONGEST_WAIT; stream.count() < rows.length;) {
-            expect(systemClock.monotonic(), `${stream.count()} of ${rows.length} came`).to.be.below(until);
+          for (const until = systemClock.monotonic() + LONGEST_WAIT; stream.count() < length;) {
+            expect(systemClock.monotonic(), `${stream.count()} of ${length} came`).to.be.below(until);
             await new Promise((resolve) => setTimeout(resolve, 50));
           }
       } finally {
-        isOver = true;
+        over.abort();
         for (const stream of streams) stream.end();
         await looking;
       }

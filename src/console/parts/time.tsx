@@ -34,6 +34,9 @@ export const Moment = ({ at }: { readonly at: string }) => (
 /** How old a statement is: when it was true, in milliseconds since the epoch. */
 export const AsOf = ({ time }: { readonly time: number }) => (
   <span class="as-of">
-    as of <time dateTime={new Date(time).toISOString()}>{momentOf(time, now.value)}</time>
+    as of{' '}
+    <time dateTime={new Date(time).toISOString()} title={new Date(time).toISOString()}>
+      {momentOf(time, now.value)}
+    </time>
   </span>
 );

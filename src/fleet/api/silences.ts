@@ -52,8 +52,9 @@ async function matchesOf(
 ): Promise<ReadonlyMap<MachineSilence, number>> {
   const [plain, searching] = [silences.filter(isPlain), silences.filter((one) => !isPlain(one))];
   const { rows } = plain.length === 0 ? { rows: [] } : await countPlain(db, plain);
-  const matches = new Map(rows.map(({ place, count }) => [plain[place]!, count]));
-  for (const [machine, some] of Map.groupBy(searching, (one) => one.machine)) await count(db, machine, some, matches);
+  const matches = new Map(rows.map((row) => [plain[row.place]!, row.count]));
+  for (const [machine, some] of Map.groupBy(searching, (one) => one.machine))
+    await countByTexts(db, machine, some, matches);
   return matches;
 }
 
@@ -83,7 +84,7 @@ const countPlain = (db: FleetDatabase, silences: readonly MachineSilence[]) => {
 };
 
 /** Counts the incidents of a machine that need attention and that its silences match, by their texts. */
-async function count(
+async function countByTexts(
   db: FleetDatabase,
   machine: string,
   silences: readonly MachineSilence[],

@@ -33,7 +33,14 @@ import {
 import { statisticsOf } from '../../query/statistics.ts';
 import type { FleetDatabase } from '../database.ts';
 import { IN_SAMPLES, SAMPLE_PART, SAMPLE_PARTS } from '../migrations.ts';
-import { ANY_RANK, COUNTED, countsOfIncidents, createdIn, sumOfCounts } from '../read-models/created-counts.ts';
+import {
+  ANY_RANK,
+  COUNTED,
+  countsOfCounted,
+  countsOfIncidents,
+  createdIn,
+  sumOfCounts,
+} from '../read-models/created-counts.ts';
 import { markedHours } from '../read-models/marks.ts';
 import { DAY_OF_HOURS } from '../read-models/sums.ts';
 import type { FleetDependencies } from './dependencies.ts';
@@ -222,11 +229,13 @@ async function countedIn(db: FleetDatabase, machines: Machines, range: TimeRange
     machines === undefined
       ? await countedOfAll(db, range, keys[by])
       : await sql<Record<string, unknown>>`
-          SELECT ${keys[by]} AS value, ${countsOfIncidents}
-          FROM ${createdIn(
-            sql`SELECT ${time(range.since)} AS begun, ${time(range.until)} AS ended`,
-            machines === undefined ? sql`true` : sql`i.machine = ${anyText(machines)}`,
-          )} GROUP BY 1`.execute(db);
+          SELECT value, ${countsOfCounted} FROM (
+            SELECT ${keys[by]} AS value, i.state, i.waited, count(*) AS n, min(i.created_at) AS oldest
+            FROM ${createdIn(
+              sql`SELECT ${time(range.since)} AS begun, ${time(range.until)} AS ended`,
+              sql`i.machine = ${anyText(machines)}`,
+            )} GROUP BY 1, 2, 3
+          ) AS i GROUP BY value`.execute(db);
   const counted = nothingCounted();
   for (const row of rows) addCounted(counted, by, row);
   return counted;

@@ -22,6 +22,7 @@ import type { LogRow } from './histories.ts';
 import { type BatchChanges, type HistoryFold, incidentOf } from './history-fold.ts';
 import { isTime } from './sound-incident.ts';
 import type { ReceivedLine } from './received-lines.ts';
+import { sideBySide } from './side-by-side.ts';
 
 type Tx = Transaction<FleetTables>;
 
@@ -85,16 +86,20 @@ export async function writeChanges(
   changes: BatchChanges,
   isCurrent: boolean,
 ): Promise<void> {
-  await putIncidents(tx, history, changes, isCurrent);
-  await putDeliveries(tx, history, changes);
-  await putPosture(tx, history, fold);
-  await countStats(tx, history, changes);
-  await countHours(tx, history, changes);
-  await putSmall(tx, history, fold, changes);
-  await markChanged(tx, history, {
-    activity: hoursChanged(changes),
-    created: [...changes.incidents.values()].map(({ now }) => Date.parse(now.incident.created_at)),
-  });
+  const created = [...changes.incidents.values()].map(({ now }) => Date.parse(now.incident.created_at));
+  await sideBySide([
+    // The longest first: the words of a batch take a while to find.
+    () => putIncidents(tx, history, changes, isCurrent),
+    () => putWords(tx, history, changes),
+    () => putDocuments(tx, history, changes),
+    () => putLaterWords(tx, history, changes),
+    () => putDeliveries(tx, history, changes),
+    () => putPosture(tx, history, fold),
+    () => countStats(tx, history, changes),
+    () => countHours(tx, history, changes),
+    () => putSmall(tx, history, fold, changes),
+    () => markChanged(tx, history, { activity: hoursChanged(changes), created }),
+  ]);
 }
 
 /** A `tsvector` of the lexemes in `new.lexemes`: much cheaper to make than to read one that is written as text. */
@@ -106,14 +111,22 @@ const hoursChanged = ({ hours }: BatchChanges): readonly number[] =>
     [...counts].flatMap(([key, count]) => (count === 0 ? [] : [Number(key.slice(0, key.indexOf(' ')))])),
   );
 
+/** Those that a batch has reported, and those that it has changed. */
+function incidentsIn({ incidents }: BatchChanges) {
+  const all = [...incidents.values()];
+  return {
+    fresh: all.filter(({ before }) => before === undefined),
+    changed: all.filter(({ before }) => before !== undefined),
+  };
+}
+
 async function putIncidents(
   tx: Tx,
   { machine, log }: History,
   changes: BatchChanges,
   isCurrent: boolean,
 ): Promise<void> {
-  const fresh = [...changes.incidents.values()].filter(({ before }) => before === undefined);
-  const changed = [...changes.incidents.values()].filter(({ before }) => before !== undefined);
+  const { fresh, changed } = incidentsIn(changes);
   if (fresh.length > 0) {
     const all = fresh.map(({ now }) => now);
     const of = all.map(({ incident }) => incident);
@@ -140,17 +153,6 @@ async function putIncidents(
       ) AS new (id, number, class, rank, state, source, created_at, updated_at, assignee, containment, recovery,
         attention, snoozed_until, resolution, drill, version, decisive, carried, dedup_key, acknowledged_at, resolved_at,
         confirmed_at, waited, bytes)`.execute(tx);
-    await sql`
-      INSERT INTO documents (machine, log, id, context, document)
-      SELECT ${machine}, ${log}, * FROM unnest(${texts(of.map(({ id }) => id))},
-        ${texts(all.map(({ snapshot }) => JSON.stringify(snapshot.context)))},
-        ${texts(of.map(({ id }) => changes.documents.get(id)!))})`.execute(tx);
-    await sql`
-      INSERT INTO words (machine, log, id, search)
-      SELECT ${machine}, ${log}, id, ${VECTOR}
-      FROM unnest(${texts(of.map(({ id }) => id))}, ${texts(of.map(lexemesOfReport))}) AS new (id, lexemes)`.execute(
-      tx,
-    );
   }
   if (changed.length > 0) {
     const all = changed.map(({ now }) => now);
@@ -174,6 +176,34 @@ async function putIncidents(
       ) AS new (id, rank, state, updated_at, assignee, containment, recovery, attention, snoozed_until, resolution,
         drill, version, decisive, carried, acknowledged_at, resolved_at, confirmed_at, waited, bytes)
       WHERE old.machine = ${machine} AND old.log = ${log} AND old.id = new.id`.execute(tx);
+  }
+}
+
+/** What a report is found by: it never changes. */
+async function putWords(tx: Tx, { machine, log }: History, changes: BatchChanges): Promise<void> {
+  const { fresh } = incidentsIn(changes);
+  if (fresh.length === 0) return;
+  const of = fresh.map(({ now }) => now.incident);
+  await sql`
+    INSERT INTO words (machine, log, id, search)
+    SELECT ${machine}, ${log}, id, ${VECTOR}
+    FROM unnest(${texts(of.map(({ id }) => id))}, ${texts(of.map(lexemesOfReport))}) AS new (id, lexemes)`.execute(tx);
+}
+
+async function putDocuments(tx: Tx, { machine, log }: History, changes: BatchChanges): Promise<void> {
+  const { fresh, changed } = incidentsIn(changes);
+  if (fresh.length > 0) {
+    const all = fresh.map(({ now }) => now);
+    const of = all.map(({ incident }) => incident);
+    await sql`
+      INSERT INTO documents (machine, log, id, context, document)
+      SELECT ${machine}, ${log}, * FROM unnest(${texts(of.map(({ id }) => id))},
+        ${texts(all.map(({ snapshot }) => JSON.stringify(snapshot.context)))},
+        ${texts(of.map(({ id }) => changes.documents.get(id)!))})`.execute(tx);
+  }
+  if (changed.length > 0) {
+    const all = changed.map(({ now }) => now);
+    const of = all.map(({ incident }) => incident);
     await sql`
       UPDATE documents AS old SET context = new.context, document = new.document
       FROM unnest(${texts(of.map(({ id }) => id))},
@@ -181,7 +211,6 @@ async function putIncidents(
         ${texts(of.map(({ id }) => changes.documents.get(id)!))}) AS new (id, context, document)
       WHERE old.machine = ${machine} AND old.log = ${log} AND old.id = new.id`.execute(tx);
   }
-  await putLaterWords(tx, { machine, log }, changes);
 }
 
 /** Writes what was added to incidents that they are found by, where that is something else than before. */

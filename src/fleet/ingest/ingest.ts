@@ -26,7 +26,9 @@ import { deleteReadModels, insertEntries, writeChanges } from './batch-rows.ts';
 import { FoldCache } from './fold-cache.ts';
 import { HistoryFold, incidentOf, type StoredIncident } from './history-fold.ts';
 import { historiesOf, linesOf, type LogRow, relationTo } from './histories.ts';
+import { type LinesRead, ReadingAhead, type UnreadBatch } from './reading-ahead.ts';
 import { type Keys, LineFault, type ReceivedLine, readReceived } from './received-lines.ts';
+import { sideBySide, Turns } from './side-by-side.ts';
 
 type Tx = Transaction<FleetTables>;
 
@@ -43,16 +45,12 @@ const SURE_AFTER = 15 * SECOND;
 const MOST_HISTORIES = 64;
 /** How far to look back for the first entry that differs: a batch. */
 const LOOK_BACK = 1000;
+/** So many batches are read while others have the connections. Each takes a few times its size. */
+const READ_AHEAD = 2;
 /** A transaction that lost against another is tried again so often. */
 const ATTEMPTS = 4;
 
-export interface Batch {
-  readonly machine: string;
-  /** The identity of the log. */
-  readonly log: string;
-  readonly from: number;
-  /** The lines, unpacked. */
-  readonly body: Buffer;
+export interface Batch extends UnreadBatch {
   /** How far the log goes on the machine, if it says so. */
   readonly entries?: number | undefined;
   /** How far the fleet had it, as the machine had heard before it looked at its log. */
@@ -103,6 +101,8 @@ export interface IngestOptions {
   readonly db: FleetDatabase;
   readonly clock: Clock;
   readonly signer: Signer;
+  /** How many transactions there can be at once. */
+  readonly connections?: number;
   /** The keys of a machine's audit chain, from what is stored of them, the newest first. */
   readonly unseal: (sealed: string) => readonly Buffer[];
   /** Called with each new divergence, once it is stored. */
@@ -115,9 +115,12 @@ const BUILDING = 'what this machine had sent is being read again; come back';
 export class Ingest {
   readonly #options: IngestOptions;
   readonly #folds = new FoldCache();
+  readonly #readingAhead = new ReadingAhead();
+  readonly #turns: Turns;
 
   constructor(options: IngestOptions) {
     this.#options = options;
+    this.#turns = new Turns((options.connections ?? 1) + READ_AHEAD);
   }
 
   /**
@@ -132,11 +135,15 @@ export class Ingest {
     for (let attempt = 1; ; attempt++) {
       const taken: [log: string, fold: HistoryFold][] = [];
       try {
-        const stored = await db.transaction().execute(async (tx) => {
-          const result = await this.#storeIn(tx, batch, taken);
-          if (result === 'unbuilt') return undefined;
-          divergence = result.divergence;
-          return result.stored;
+        const stored = await this.#turns.take(async () => {
+          // Others have the connections meanwhile.
+          const ahead = await this.#readingAhead.read(batch);
+          return db.transaction().execute(async (tx) => {
+            const result = await this.#storeIn(tx, batch, ahead, taken);
+            if (result === 'unbuilt') return undefined;
+            divergence = result.divergence;
+            return result.stored;
+          });
         });
         if (stored !== undefined) {
           for (const [log, fold] of taken) this.#folds.put(batch.machine, log, fold);
@@ -248,6 +255,7 @@ export class Ingest {
   async #storeIn(
     tx: Tx,
     batch: Batch,
+    ahead: LinesRead | undefined,
     taken: [string, HistoryFold][],
   ): Promise<'unbuilt' | { readonly stored: Stored; readonly divergence: Divergence | undefined }> {
     const { machine, log } = batch;
@@ -255,11 +263,12 @@ export class Ingest {
     const rows = await historiesOf(tx, machine);
     if (rows.some(({ built, through }) => built < through)) return 'unbuilt';
     const known = rows.filter(({ identity }) => identity === log);
-    const keys: Keys = {
-      hashes: sealed === null ? [] : this.#options.unseal(sealed).map((key) => chainHash(key)),
-      isLost: (known[0]?.key_lost_from ?? null) !== null,
-    };
-    const lines = readLines(batch, keys, known[0]);
+    const wasLost = (known[0]?.key_lost_from ?? null) !== null;
+    const { lines, keys } =
+      ahead !== undefined && ahead.sealed === sealed && ahead.wasLost === wasLost
+        ? ahead
+        : this.#read(batch, sealed, wasLost, known[0]);
+    this.#readingAhead.note(batch, sealed, keys);
     this.#requireOwn(batch, lines);
     const place =
       known.length === 0 ? this.#begin(batch, lines, rows) : await this.#find(tx, batch, lines, rows, known);
@@ -277,14 +286,10 @@ export class Ingest {
     if (fresh.length > 0) {
       const fold = await this.#foldOf(tx, row);
       taken.push([row.log, fold]);
-      await insertEntries(tx, row, fresh);
-      await this.#fold(
-        tx,
-        row,
-        fold,
-        fresh.map(({ entry }) => entry),
-        true,
-      );
+      const entries = fresh.map(({ entry }) => entry);
+      await restoreMissing(tx, row, fold, entries);
+      // The database stores the lines while they are folded.
+      await sideBySide([() => insertEntries(tx, row, fresh), () => this.#take(tx, row, fold, entries, true)]);
       await advance(tx, row, fresh, batch, keys);
       if (divergence !== undefined) await settleCurrent(tx, machine);
       else if (rows.length + Number(isNew) > 1) await settleCurrent(tx, machine, idsIn(fresh));
@@ -530,10 +535,20 @@ export class Ingest {
     });
   }
 
-  /** Folds entries, and writes what they have changed. @param isCurrent whether lists show the incidents of this history */
+  /** Reads the lines of a batch. @throws RecorderError `conflict`, `too_large` */
+  #read(batch: Batch, sealed: string | null, wasLost: boolean, row: LogRow | undefined): Omit<LinesRead, 'sealed'> {
+    const hashes = sealed === null ? [] : this.#options.unseal(sealed).map((key) => chainHash(key));
+    const keys = { hashes, isLost: wasLost };
+    return { lines: readLines(batch, keys, row), keys, wasLost };
+  }
+
   async #fold(tx: Tx, row: LogRow, fold: HistoryFold, entries: readonly Entry[], isCurrent: boolean): Promise<void> {
-    const missing = fold.missing(entries);
-    if (missing.length > 0) fold.restore(await incidentsOf(tx, row, missing));
+    await restoreMissing(tx, row, fold, entries);
+    await this.#take(tx, row, fold, entries, isCurrent);
+  }
+
+  /** Folds entries, and writes what they have changed. @param isCurrent whether lists show the incidents of this history */
+  async #take(tx: Tx, row: LogRow, fold: HistoryFold, entries: readonly Entry[], isCurrent: boolean): Promise<void> {
     const changes = fold.take(entries);
     await writeChanges(tx, row, fold, changes, isCurrent);
     const { recorded } = changes;
@@ -543,6 +558,12 @@ export class Ingest {
         recorded_at = coalesce(${recorded?.at ?? null}::timestamptz, recorded_at)
       WHERE machine = ${row.machine} AND log = ${row.log}`.execute(tx);
   }
+}
+
+/** Reads incidents that entries are about and that the fold does not have. */
+async function restoreMissing(tx: Tx, row: LogRow, fold: HistoryFold, entries: readonly Entry[]): Promise<void> {
+  const missing = fold.missing(entries);
+  if (missing.length > 0) fold.restore(await incidentsOf(tx, row, missing));
 }
 
 /** As many digits of a log's identity as tell the logs of one machine apart. */

@@ -13,7 +13,7 @@ import { RecorderError } from '../../errors.ts';
 import { holdsMore, isDeeper, type JsonValue } from '../../json/exact-json.ts';
 
 /** The most lines of a batch, and its greatest size in bytes once it is unpacked. */
-const MOST_LINES = 1000;
+export const MOST_LINES = 1000;
 export const MOST_BYTES = 4 * 1024 * 1024;
 
 export interface ReceivedLine {

@@ -27,6 +27,15 @@ export const countsOfIncidents: RawBuilder<unknown> = sql.join([
   ]),
 ]);
 
+/** The same of incidents that were counted by `state` and `waited` before: rows `i` with `n` and the `oldest` of each. */
+export const countsOfCounted: RawBuilder<unknown> = sql.join([
+  sql`sum(i.n)::bigint AS count`,
+  ...STEPS.flatMap((step) => [
+    sql`coalesce(sum(i.n) FILTER (WHERE ${WAITS[step]}), 0)::bigint AS ${sql.ref(step)}`,
+    sql`(extract(epoch FROM min(i.oldest) FILTER (WHERE ${WAITS[step]})) * 1000)::bigint AS ${sql.ref(`${step}_oldest`)}`,
+  ]),
+]);
+
 /** Adds up counts. */
 export const sumOfCounts: RawBuilder<unknown> = sql.join([
   sql`sum(count)::bigint AS count`,
