@@ -32,7 +32,7 @@ describe('the command line at a fleet', () => {
   });
   after(() => fleet.stop());
 
-  const at = (): readonly string[] => [
+  const address = (): readonly string[] => [
     '--url',
     `http://127.0.0.1:${fleet.port}`,
     '--no-prove',
@@ -40,7 +40,7 @@ describe('the command line at a fleet', () => {
     join(fleet.directory, 'token'),
   ];
   const ask = async (...args: string[]): Promise<string> => {
-    const { status, stdout, stderr } = await run([...args, ...at()], { env: { XDG_STATE_HOME: fleet.directory } });
+    const { status, stdout, stderr } = await run([...args, ...address()], { env: { XDG_STATE_HOME: fleet.directory } });
     expect(status, stderr).to.equal(0);
     return stdout;
   };
@@ -180,12 +180,12 @@ describe('the command line at a fleet', () => {
     const body = { command: 'note', note: 'half', incidents, limit: 1 };
     const { json: begun } = await fleet.post('/api/v1/incidents/bulk', body);
     expect(await ask('fleet', 'acts')).to.match(/ 1: asked 1 of 2, not finished /);
-    const shown = await run(['fleet', 'act', begun.act, ...at()]);
+    const shown = await run(['fleet', 'act', begun.act, ...address()]);
     expect(shown.stderr)
       .to.include(`asked 1 of 2, not finished; go on with`)
       .and.to.include(`--resume ${begun.cursor}`);
     await fleet.post('/api/v1/incidents/bulk', { ...body, cursor: begun.cursor });
-    expect((await run(['fleet', 'act', begun.act, ...at()])).stderr).to.equal('');
+    expect((await run(['fleet', 'act', begun.act, ...address()])).stderr).to.equal('');
   });
 
   it('silences by label, and ends what it has added', async () => {
@@ -215,7 +215,7 @@ describe('the command line at a fleet', () => {
       expect(silences).to.have.length(4);
     };
     await running(4);
-    const unasked = await run(['silence', 'remove', '--label', 'site=berlin', ...at()]);
+    const unasked = await run(['silence', 'remove', '--label', 'site=berlin', ...address()]);
     expect(unasked.stderr).to.include('end silences on 1 machine? Nobody can be asked here: say --confirm 1');
     const ended = await ask('silence', 'remove', 'source=delta', '--label', 'site=berlin', '--confirm', '1');
     expect(ended).to.match(/^oven-1 +done +SIL-\S+/m);

@@ -1,4 +1,4 @@
-import { counted, grouped } from '../format.ts';
+import { counted } from '../format.ts';
 import { keyOfIncident } from '../incident-key.ts';
 import { readBulkAct } from '../incidents/send-bulk.ts';
 import { Dialog, DialogBody, DialogFoot } from '../parts/dialog.tsx';

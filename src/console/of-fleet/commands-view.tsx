@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { SECOND } from '../../clock.ts';
 import type { FleetCommand } from '../fleet-command.ts';
-import { counted, grouped } from '../format.ts';
+import { counted } from '../format.ts';
 import { keyOfIncident } from '../incident-key.ts';
 import type { FleetBulkAct } from '../incidents/send-bulk.ts';
 import { LiveResource, useLiveResource } from '../live-resource.ts';
@@ -16,32 +16,18 @@ import { CommandFate } from './command-fate.tsx';
 import { Cell, Columns, FleetPage } from './fleet-page.tsx';
 import { HeldRows } from './held-rows.tsx';
 
-const commands = new LiveResource<readonly FleetCommand[]>(
-  () => '/api/v1/commands',
-  () => true,
-  2 * SECOND,
-);
-const acts = new LiveResource<readonly LabelAct[]>(
-  () => '/api/v1/acts',
-  () => true,
-  2 * SECOND,
-);
+const listAt = <One,>(path: string) =>
+  new LiveResource<readonly One[]>(
+    () => path,
+    () => true,
+    2 * SECOND,
+  );
 
-const releases = new LiveResource<readonly LabelAct[]>(
-  () => '/api/v1/containment/by-label/release/acts',
-  () => true,
-  2 * SECOND,
-);
-const silenceActs = new LiveResource<readonly LabelAct[]>(
-  () => '/api/v1/silences/by-label/acts',
-  () => true,
-  2 * SECOND,
-);
-const bulkActs = new LiveResource<readonly FleetBulkAct[]>(
-  () => '/api/v1/incidents/bulk',
-  () => true,
-  2 * SECOND,
-);
+const commands = listAt<FleetCommand>('/api/v1/commands');
+const acts = listAt<LabelAct>('/api/v1/acts');
+const releases = listAt<LabelAct>('/api/v1/containment/by-label/release/acts');
+const silenceActs = listAt<LabelAct>('/api/v1/silences/by-label/acts');
+const bulkActs = listAt<FleetBulkAct>('/api/v1/incidents/bulk');
 
 /** How often commands are read while one is under way: a refusal leaves no entry in a log. */
 const FOLLOW_EVERY = 3 * SECOND;

@@ -29,7 +29,8 @@ import { type Acting, actingIn, actorIn } from './acting.ts';
 import { COMMAND_FORMS, type CommandForm, USUAL_EXPIRY } from './command-forms.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { placeTime } from './fleet-incidents.ts';
-import { anyText, hasId } from './list-filter.ts';
+import { anyText } from './list-filter.ts';
+import { type OneIncident, oneIncident } from './one-incident.ts';
 import { oneOfWords, paged, pageOf, paging } from './paging.ts';
 import { readingIn } from './reading.ts';
 import { scopeOf } from './scope.ts';
@@ -155,13 +156,6 @@ export function leaving({ res }: Context): AbortSignal {
   return left.signal;
 }
 
-/** What is known of the incident of a command. */
-interface KnownIncident {
-  readonly machine: string;
-  readonly version: number;
-  readonly document: string;
-}
-
 /**
  * The incident that a command is about, on one of the machines that its principal may act on.
  * @throws RecorderError `not_found`; `invalid_request` when several machines have one and none is named
@@ -171,21 +165,9 @@ async function incidentOf(
   ctx: Context,
   id: string,
   named: string | undefined,
-): Promise<KnownIncident> {
+): Promise<OneIncident> {
   const query = named === undefined ? '' : new URLSearchParams({ machine: named }).toString();
-  const { machines } = await scopeOf(db, query, actorIn(ctx).machines);
-  const { rows } = await sql<KnownIncident>`
-    SELECT i.machine, i.version, d.document
-    FROM incidents i JOIN documents d ON d.machine = i.machine AND d.log = i.log AND d.id = i.id
-    WHERE ${hasId(id)} AND i.current ${machines === undefined ? sql`` : sql`AND i.machine = ${anyText(machines)}`}
-    ORDER BY i.machine LIMIT 10`.execute(db);
-  const [one, ...others] = rows;
-  if (one === undefined) throw new RecorderError('not_found', 'incident not found');
-  if (others.length === 0) return one;
-  const names = rows.map(({ machine }) => machine);
-  throw new RecorderError('invalid_request', `machine required: ${names.join(', ')} have an incident ${id}`, {
-    fields: { machines: names },
-  });
+  return oneIncident(db, await scopeOf(db, query, actorIn(ctx).machines), id, 'machine');
 }
 
 /** @throws RecorderError `conflict` for a machine that fetches no commands */
@@ -233,7 +215,7 @@ export function byIn(
 export function roleFor(
   ctx: Context,
   { command, roles, recoveryRoles }: CommandForm,
-  incident: Pick<KnownIncident, 'document'> | undefined,
+  incident: Pick<OneIncident, 'document'> | undefined,
 ): Role {
   const { principal } = admittedIn(ctx);
   const isRecovery =

@@ -26,12 +26,14 @@ export interface OneIncident {
 
 /**
  * The incident of a request. Two machines may have the same identifier: then the request must name the machine.
+ * @param by what names the machine in the request
  * @throws RecorderError `not_found`; `invalid_request` with the machines that have one
  */
 export async function oneIncident(
   db: FleetDatabase,
   { machines }: Pick<Reading, 'machines'>,
   id: string,
+  by = 'machine parameter',
 ): Promise<OneIncident> {
   const { rows } = await sql<OneIncident>`
     SELECT i.machine, i.log, i.id, i.number, i.version, i.state, d.context, d.document
@@ -42,7 +44,7 @@ export async function oneIncident(
   if (one === undefined) throw new RecorderError('not_found', 'incident not found');
   if (others.length === 0) return one;
   const names = rows.map(({ machine }) => machine);
-  throw new RecorderError('invalid_request', `machine parameter required: ${names.join(', ')} have an incident ${id}`, {
+  throw new RecorderError('invalid_request', `${by} required: ${names.join(', ')} have an incident ${id}`, {
     fields: { machines: names },
   });
 }

@@ -154,9 +154,8 @@ const act = {
   expired: count,
 };
 
-const { action: _action, ...ofAct } = act;
 const silenceAct = {
-  ...ofAct,
+  ...Object.fromEntries(Object.entries(act).filter(([name]) => name !== 'action')),
   kind: said(words(['add', 'end']), 'Whether silences are added or ended.'),
   named: said(listOf(text), 'The machines that were named.'),
 };

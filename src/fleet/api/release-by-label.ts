@@ -4,7 +4,6 @@ import type { ContainmentAction, Role } from '../../../machines/vocabulary.ts';
 import type { Admission } from '../../api/middleware/admission.ts';
 import { missingRole } from '../../api/middleware/authentication.ts';
 import type { ApiRoute } from '../../api/middleware/routing.ts';
-import { nothingSchema } from '../../api/request/fields.ts';
 import { parseQuery } from '../../api/request/query.ts';
 import { readBody } from '../../api/request/read.ts';
 import { validate } from '../../api/request/validate.ts';
@@ -13,6 +12,7 @@ import { SECOND } from '../../clock.ts';
 import { RecorderError } from '../../errors.ts';
 import type { FleetPrincipal } from '../access.ts';
 import { digestOf, type ReleaseActRow, type ReleaseActs, type ReleaseCandidate } from '../release-acts.ts';
+import { actReads } from './act-routes.ts';
 import { actorIn } from './acting.ts';
 import {
   areLabels,
@@ -26,9 +26,6 @@ import {
 import { USUAL_EXPIRY } from './command-forms.ts';
 import { byIn, keyOf } from './commands.ts';
 import type { FleetDependencies } from './dependencies.ts';
-import { placeTime } from './fleet-incidents.ts';
-import { paged, pageOf, paging } from './paging.ts';
-import { readingIn } from './reading.ts';
 import { readNamed } from './scope.ts';
 
 const RELEASERS: readonly Role[] = ['operator', 'recovery'];
@@ -39,7 +36,6 @@ const PATH = '/api/v1/containment/by-label/release';
 
 const releaseByLabelSchema = z.strictObject(z.omit(byLabelSchema, { class: true }).shape);
 const releasePreviewSchema = z.strictObject(z.omit(previewSchema, { class: true }).shape);
-const actsSchema = z.strictObject(paging());
 
 export const releaseByLabelRoutes = (
   dependencies: FleetDependencies,
@@ -106,38 +102,12 @@ export const releaseByLabelRoutes = (
       respondJson(ctx, 202, JSON.stringify(await shownAct(acts, row, undefined, true, true)));
     },
   },
-  {
-    method: 'GET',
-    path: `${PATH}/acts`,
-    handle: async (ctx) => {
-      const reading = await readingIn(dependencies, ctx, [...RELEASERS, 'auditor']);
-      const page = pageOf(validate(actsSchema, parseQuery(reading.query), 'parameter'), 2);
-      const [at, id] = page.after ?? [];
-      const before = at === undefined ? undefined : { at: placeTime(at), id: id! };
-      const rows = paged(ctx, page, await acts.stored.list(page.limit + 1, before), (row) => [
-        row.at.toISOString(),
-        row.id,
-      ]);
-      const shown: object[] = [];
-      for (const row of rows) {
-        const one = await shownAct(acts, row, reading.machines, reading.reader.words, false);
-        if (one !== undefined) shown.push(one);
-      }
-      respondJson(ctx, 200, JSON.stringify(shown));
-    },
-  },
-  {
-    method: 'GET',
-    path: `${PATH}/:act`,
-    handle: async (ctx) => {
-      const reading = await readingIn(dependencies, ctx, [...RELEASERS, 'auditor']);
-      validate(nothingSchema, parseQuery(reading.query), 'parameter');
-      const row = await acts.stored.find(String(ctx.params.act));
-      const shown = row && (await shownAct(acts, row, reading.machines, reading.reader.words, true));
-      if (shown === undefined) throw new RecorderError('not_found', 'act not found');
-      respondJson(ctx, 200, JSON.stringify(shown));
-    },
-  },
+  ...actReads(dependencies, {
+    path: PATH,
+    roles: [...RELEASERS, 'auditor'],
+    stored: acts.stored,
+    show: (row, seen, words, isWhole) => shownAct(acts, row, seen, words, isWhole),
+  }),
 ];
 
 /** What ends containment while a recovery is asked for is for those who see to it, first of all. */

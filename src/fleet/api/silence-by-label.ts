@@ -26,14 +26,12 @@ import {
   type SilenceCandidate,
   type SilenceKind,
 } from '../silence-acts.ts';
+import { actReads } from './act-routes.ts';
 import { actorIn } from './acting.ts';
 import { areLabels, byLabelSchema, requireCount, requireSeen } from './by-label.ts';
 import { USUAL_EXPIRY } from './command-forms.ts';
 import { byIn, keyOf } from './commands.ts';
 import type { FleetDependencies } from './dependencies.ts';
-import { placeTime } from './fleet-incidents.ts';
-import { paged, pageOf, paging } from './paging.ts';
-import { readingIn } from './reading.ts';
 import { readNamed } from './scope.ts';
 
 const PATH = '/api/v1/silences/by-label';
@@ -83,7 +81,6 @@ const only = (given: object, names: readonly string[]): Readonly<Record<string, 
   Object.fromEntries(Object.entries(given).filter(([name]) => names.includes(name)));
 
 const endPreviewSchema = z.strictObject({ act: once('act', (text) => text.length <= 64, 'act is too long') });
-const actsSchema = z.strictObject(paging());
 
 export const silenceByLabelRoutes = (
   dependencies: FleetDependencies,
@@ -136,38 +133,12 @@ export const silenceByLabelRoutes = (
       );
     },
   },
-  {
-    method: 'GET',
-    path: `${PATH}/acts`,
-    handle: async (ctx) => {
-      const reading = await readingIn(dependencies, ctx, ['operator', 'auditor']);
-      const page = pageOf(validate(actsSchema, parseQuery(reading.query), 'parameter'), 2);
-      const [at, id] = page.after ?? [];
-      const before = at === undefined ? undefined : { at: placeTime(at), id: id! };
-      const rows = paged(ctx, page, await acts.stored.list(page.limit + 1, before), (row) => [
-        row.at.toISOString(),
-        row.id,
-      ]);
-      const shown: object[] = [];
-      for (const row of rows) {
-        const one = await shownAct(acts, row, reading.machines, reading.reader.words, false);
-        if (one !== undefined) shown.push(one);
-      }
-      respondJson(ctx, 200, JSON.stringify(shown));
-    },
-  },
-  {
-    method: 'GET',
-    path: `${PATH}/:act`,
-    handle: async (ctx) => {
-      const reading = await readingIn(dependencies, ctx, ['operator', 'auditor']);
-      validate(nothingSchema, parseQuery(reading.query), 'parameter');
-      const row = await acts.stored.find(String(ctx.params.act));
-      const shown = row && (await shownAct(acts, row, reading.machines, reading.reader.words, true));
-      if (shown === undefined) throw new RecorderError('not_found', 'act not found');
-      respondJson(ctx, 200, JSON.stringify(shown));
-    },
-  },
+  ...actReads(dependencies, {
+    path: PATH,
+    roles: ['operator', 'auditor'],
+    stored: acts.stored,
+    show: (row, seen, words, isWhole) => shownAct(acts, row, seen, words, isWhole),
+  }),
 ];
 
 /** The machines of a preview: by labels, by names, or both. */
@@ -232,7 +203,7 @@ async function perform(
   const row = known ?? (await acts.stored.find(act));
   if (row === undefined) throw new RecorderError('internal', 'an act that was stored is not there');
   // Also what was stored just now may be another one's, with the same key.
-  const { by: _, role: __, targets: ___, ...stored } = row.detail;
+  const stored = only(row.detail, Object.keys(detail));
   if (formOf(stored) !== formOf(JSON.parse(storable(detail)) as object))
     throw new RecorderError('idempotency_mismatch', 'this Idempotency-Key was used with another act');
   if (known !== undefined) ctx.set('Idempotent-Replayed', 'true');
