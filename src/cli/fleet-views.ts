@@ -72,6 +72,7 @@ interface Act {
   readonly at: string;
   readonly count: number;
   readonly left: number;
+  readonly finished?: boolean;
   readonly pending: number;
   readonly done: number;
   readonly refused: number;
@@ -83,6 +84,12 @@ interface Fate {
   readonly id: string;
   readonly status: string;
   readonly reason: string | null;
+}
+
+interface WholeAct {
+  readonly incidents: readonly Fate[];
+  /** Of one that is not finished: where it goes on. */
+  readonly cursor?: string;
 }
 
 type Options = ApiOptions & {
@@ -160,10 +167,19 @@ export function defineViews(fleet: Command): void {
     .argument('<act>', 'ACT-…')
     .action(async (act: string, options: Options) => {
       const fates: Fate[] = [];
+      let cursor: string | undefined;
       const path = withQuery(`/api/v1/incidents/bulk/${encodeURIComponent(act)}`, { limit: '1000' });
-      for await (const page of new ApiClient(options).documents<{ readonly incidents: readonly Fate[] }>(path))
+      for await (const page of new ApiClient(options).documents<WholeAct>(path)) {
         fates.push(...page.incidents);
-      return options.json ? writeJson(...fates) : writeLines(table(FATE_COLUMNS, fates));
+        ({ cursor } = page);
+      }
+      if (options.json) return writeJson(...fates);
+      await writeLines(table(FATE_COLUMNS, fates));
+      if (cursor === undefined) return undefined;
+      const asked = fates.filter(({ status }) => status !== 'left').length;
+      return writeNotice(
+        `asked ${asked} of ${fates.length}, not finished; go on with the same command and filters, and: --resume ${cursor}`,
+      );
     });
   view('alarms', 'list what it has found: a rewritten past, a silent machine').action((options: Options) =>
     listed(options, '/api/v1/fleet/incidents', 'no alarms', ALARM_COLUMNS),
@@ -276,7 +292,12 @@ const ACT_COLUMNS = (now: number): readonly Column<Act>[] => [
   { header: 'COMMAND', value: ({ command }) => command },
   { header: 'DONE', value: ({ done, count }) => `${done} of ${count}` },
   { header: 'UNDER WAY', value: ({ pending }) => String(pending) },
-  { header: 'NOT GIVEN', value: ({ left }) => String(left) },
+  {
+    header: 'NOT GIVEN',
+    value: ({ left, count, finished }) =>
+      finished === false ? `${left}: asked ${count - left} of ${count}, not finished` : String(left),
+    style: ({ finished }) => (finished === false ? TROUBLE_STYLE : undefined),
+  },
   {
     header: 'REFUSED',
     value: ({ refused, expired }) => `${refused}${expired > 0 ? `, ${expired} expired` : ''}`,

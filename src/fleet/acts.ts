@@ -49,6 +49,8 @@ export interface StoredAct<Detail> {
   readonly at: Date;
   /** Whether the commands that are missing come to nothing. */
   readonly over: boolean;
+  /** Of an act that goes on as long as its client asks: how many of its selection were asked for. */
+  readonly asked: number;
   readonly detail: Detail;
 }
 
@@ -83,9 +85,17 @@ export class ActStore<Detail extends { readonly act: string; readonly by: string
     return rows[0]?.selection;
   }
 
+  /** Notes how many of its selection were asked for. */
+  async noteAsked(act: string, asked: number): Promise<void> {
+    await sql`
+      UPDATE acts SET asked = ${asked}::integer WHERE machine = '' AND id = ${act} AND asked < ${asked}::integer`.execute(
+      this.#db,
+    );
+  }
+
   async find(act: string): Promise<StoredAct<Detail> | undefined> {
     const { rows } = await sql<StoredAct<Detail>>`
-      SELECT a.id, a.at, ${isOver} AS over, a.detail FROM acts a
+      SELECT a.id, a.at, ${isOver} AS over, a.asked, a.detail FROM acts a
       WHERE a.machine = '' AND a.id = ${act} AND a.what = ${this.#what}`.execute(this.#db);
     return rows[0];
   }
@@ -96,7 +106,7 @@ export class ActStore<Detail extends { readonly act: string; readonly by: string
     before: { readonly at: string; readonly id: string } | undefined,
   ): Promise<readonly StoredAct<Detail>[]> {
     const { rows } = await sql<StoredAct<Detail>>`
-      SELECT a.id, a.at, ${isOver} AS over, a.detail FROM acts a WHERE a.machine = '' AND a.what = ${this.#what}
+      SELECT a.id, a.at, ${isOver} AS over, a.asked, a.detail FROM acts a WHERE a.machine = '' AND a.what = ${this.#what}
         ${before === undefined ? sql`` : sql`AND (a.at, a.id) < (${before.at}::timestamptz, ${before.id})`}
       ORDER BY a.at DESC, a.id DESC LIMIT ${limit}::bigint`.execute(this.#db);
     return rows;

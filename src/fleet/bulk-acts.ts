@@ -65,6 +65,11 @@ export class BulkActs {
     return { ...row, detail: { ...row.detail, incidents } };
   }
 
+  /** Notes how many of its incidents were asked for, from the first on. */
+  noteAsked(act: string, asked: number): Promise<void> {
+    return this.#stored.noteAsked(act, asked);
+  }
+
   /** The newest acts. */
   list(...page: Parameters<ActStore<ListedAct>['list']>): Promise<readonly ListedActRow[]> {
     return this.#stored.list(...page);

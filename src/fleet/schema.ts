@@ -321,6 +321,8 @@ interface ActsTable {
   detail: JSONColumnType<object>;
   /** What of it is long, and not in lists: the incidents of a command on many. */
   selection: JSONColumnType<object> | null;
+  /** Of an act that goes on as long as its client asks: how many of its selection were asked for. */
+  asked: Generated<number>;
 }
 
 /** How far the entries of a log were looked through for campaigns, and how far what they have become was counted. */

@@ -151,6 +151,32 @@ describe('the console of the fleet', function () {
     expect(x + width, 'the end of the menu of the person').to.be.most(1280);
   });
 
+  it('says in words what an alarm has found, and keeps the focus where it was acknowledged', async () => {
+    const detail = { why: 'rewritten', first_differing_seq: 3, held_through: 1200, times: 1, left: 'a', history: 'b' };
+    await fleet.fleet.db
+      .insertInto('fleet_incidents')
+      .values({
+        machine: 'lisbon-1',
+        id: 'log_diverged:a',
+        kind: 'log_diverged',
+        opened_at: new Date(),
+        detail: JSON.stringify(detail),
+      })
+      .onConflict((conflict) =>
+        conflict.columns(['machine', 'id']).doUpdateSet({ acknowledged_at: null, acknowledged_by: null }),
+      )
+      .execute();
+    const tab = await show('#/campaigns');
+    await tab.getByText('The past of a machine was rewritten').waitFor();
+    await tab.goto(address('#/machines/lisbon-1'));
+    const alarm = tab.getByRole('region', { name: 'Alarms' }).getByRole('listitem');
+    await alarm.getByText('sends other entries than the fleet holds, from entry 3 on').waitFor();
+    expect(await alarm.innerText()).to.include('the fleet holds 1,200 entries of the other history');
+    await alarm.getByRole('button', { name: 'Acknowledge' }).press('Enter');
+    await alarm.getByText('seen by root').waitFor();
+    expect(await tab.locator('.alarms li:focus').count()).to.equal(1);
+  });
+
   const views = (tab: Tab) =>
     [
       ['#/incidents?group=off', tab.getByText('too much on lisbon-1')],

@@ -174,6 +174,20 @@ describe('the command line at a fleet', () => {
     expect((await recorder.get('/api/v1/containment')).json.freeze_agent.engaged).to.equal(false);
   });
 
+  it('says of an act whose client has ended that it is not finished, and how to go on', async () => {
+    const found = await fleet.read('/api/v1/incidents?limit=2');
+    const incidents = found.map(({ machine, id }: { machine: string; id: string }) => ({ machine, id }));
+    const body = { command: 'note', note: 'half', incidents, limit: 1 };
+    const { json: begun } = await fleet.post('/api/v1/incidents/bulk', body);
+    expect(await ask('fleet', 'acts')).to.match(/ 1: asked 1 of 2, not finished /);
+    const shown = await run(['fleet', 'act', begun.act, ...at()]);
+    expect(shown.stderr)
+      .to.include(`asked 1 of 2, not finished; go on with`)
+      .and.to.include(`--resume ${begun.cursor}`);
+    await fleet.post('/api/v1/incidents/bulk', { ...body, cursor: begun.cursor });
+    expect((await run(['fleet', 'act', begun.act, ...at()])).stderr).to.equal('');
+  });
+
   it('silences by label, and ends what it has added', async () => {
     const add = ['silence', 'add', 'source=gamma', '-c', 'a rehearsal', '--confirm', '1'];
     const added = await ask(...add, '--label', 'site=berlin');

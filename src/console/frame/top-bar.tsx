@@ -1,7 +1,7 @@
 import { ACTIONS } from '../../../machines/vocabulary.ts';
 import { attentionCount, attention } from '../attention.ts';
 import { ATTENTION } from '../filters.ts';
-import { campaigns, inForce, isNewCampaign, openAlarms } from '../of-fleet/live-fleet.ts';
+import { allAlarms, campaigns, inForce, isNewCampaign, openAlarms, rewrittenPasts } from '../of-fleet/live-fleet.ts';
 import { counted, grouped, momentOf, timeOfDay } from '../format.ts';
 import { health } from '../health.ts';
 import { act } from '../keyboard.ts';
@@ -128,8 +128,9 @@ const OverdueEverywhere = () => {
 
 /** The alarms that nobody has seen yet. */
 const AlarmCount = () => {
-  const known = useLiveResource(openAlarms) ?? [];
-  const count = known.filter(({ acknowledged_at: seen }) => seen === null).length;
+  useLiveResource(openAlarms);
+  useLiveResource(rewrittenPasts);
+  const count = allAlarms.value.filter(({ acknowledged_at: seen }) => seen === null).length;
   return <BadCount count={count} title={`${counted(count, 'alarm')} that nobody has acknowledged`} />;
 };
 

@@ -1,13 +1,13 @@
 /** Why the page may not be what the service knows, and what does not do its work: the worst first. */
 import { computed } from '@preact/signals';
 import { ACTIONS } from '../../../machines/vocabulary.ts';
-import { openAlarms } from '../of-fleet/live-fleet.ts';
+import { allAlarms, MOST_MACHINES } from '../of-fleet/live-fleet.ts';
 import { isFleet } from '../service.ts';
 import { health, healthAt } from '../health.ts';
 import { connection, heard, isOld, nextTryAt, refusal, tries, tryNow } from '../live-entries.ts';
 import { identify, isLockedOut } from '../operator.ts';
 import { posture } from '../posture/live-posture.ts';
-import { timeOfDay } from '../format.ts';
+import { grouped, timeOfDay } from '../format.ts';
 import type { ContainmentLook } from '../parts/marks.tsx';
 import type { View } from '../route.ts';
 
@@ -116,29 +116,46 @@ const containment = (): readonly Trouble[] => {
   );
 };
 
-/** What the fleet has found and nobody has seen yet: a rewritten past before silence. */
+/** What the fleet has found and nobody has seen yet: a rewritten past before silence. What many machines have is one trouble. */
 const alarms = (): readonly Trouble[] => {
-  const unseen = (openAlarms.value.value ?? []).filter(({ acknowledged_at: seen }) => seen === null);
-  const [diverged, silent] = ['log_diverged', 'machine_silent'].map((kind) =>
-    unseen.filter((one) => one.kind === kind),
-  );
-  return [
-    ...diverged!.map(({ machine, opened_at: since }): Trouble => ({
-      look: 'overdue',
-      title: 'The past of a machine was rewritten',
-      name: machine,
-      since,
-      view: 'machines',
-    })),
-    ...silent!.map(({ machine, opened_at: since }): Trouble => ({
-      look: 'unknown',
-      title: 'A machine is silent',
-      name: machine,
-      since,
-      view: 'machines',
-    })),
-  ];
+  const unseen = allAlarms.value.filter(({ acknowledged_at: seen }) => seen === null);
+  return ALARMS.flatMap(({ kind, look, one, many }): readonly Trouble[] => {
+    const found = unseen.filter((alarm) => alarm.kind === kind);
+    const since = found.map(({ opened_at: at }) => at).toSorted()[0];
+    if (since === undefined) return [];
+    const names = found.map(({ machine }) => machine);
+    const said = names.slice(0, MOST_NAMED).join(', ');
+    const rest = names.length - MOST_NAMED;
+    return [
+      names.length === 1
+        ? { look, title: one, name: said, since, view: 'machines' }
+        : {
+            look,
+            title: many(names.length < MOST_MACHINES ? grouped(names.length) : `${grouped(MOST_MACHINES)} or more`),
+            cause: rest > 0 ? `${said} and ${grouped(rest)} more` : said,
+            since,
+            view: 'machines',
+          },
+    ];
+  });
 };
+
+const ALARMS = [
+  {
+    kind: 'log_diverged',
+    look: 'overdue',
+    one: 'The past of a machine was rewritten',
+    many: (count: string) => `The pasts of ${count} machines were rewritten`,
+  },
+  {
+    kind: 'machine_silent',
+    look: 'unknown',
+    one: 'A machine is silent',
+    many: (count: string) => `${count} machines are silent`,
+  },
+] as const;
+/** How many machines are named. */
+const MOST_NAMED = 3;
 
 const guards = (): readonly Trouble[] =>
   (health.value?.guards ?? [])

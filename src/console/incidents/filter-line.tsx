@@ -7,6 +7,7 @@ import { me } from '../me.ts';
 import { Icon } from '../parts/icon.tsx';
 import { SeverityShape } from '../parts/marks.tsx';
 import { VerbatimLine } from '../parts/verbatim.tsx';
+import { epoch } from '../live-entries.ts';
 import { useLiveResource } from '../live-resource.ts';
 import { fragmentOf, goTo, listOf, route } from '../route.ts';
 import { statistics } from '../statistics.ts';
@@ -33,7 +34,7 @@ export const FilterLine = ({ filters, rows }: FilterLineProps) => {
   useLiveResource(snoozedCount);
   // The labels that can be chosen.
   // For the labels that may be chosen. They change too seldom to follow every machine.
-  useEffect(() => fleetMachines.refresh(), []);
+  useEffect(() => fleetMachines.refresh(), [epoch.value]);
   const tokens = tokensOf(filters);
   const isBursts = isGrouped(filters);
   return (

@@ -135,6 +135,8 @@ export interface FleetBulkAct {
   readonly at: string;
   readonly count: number;
   readonly left: number;
+  /** Whether its client has asked for all of them; an older fleet does not say it. */
+  readonly finished?: boolean;
   readonly pending: number;
   readonly done: number;
   readonly refused: number;

@@ -7,16 +7,22 @@ interface Counts {
   readonly pending: number;
   /** Those that no command was given for yet. */
   readonly left?: number;
+  /** Whether its client has asked for all of them. */
+  readonly finished?: boolean;
   readonly refused: number;
   readonly expired: number;
 }
 
-export const ActProgress = ({ of: { count, done, pending, left = 0, refused, expired } }: { readonly of: Counts }) => (
-  <>
-    {grouped(done)} of {grouped(count)} done
-    {pending > 0 && `, ${grouped(pending)} under way`}
-    {left > 0 && `, ${grouped(left)} not given`}
-    {refused > 0 && `, ${grouped(refused)} refused`}
-    {expired > 0 && `, ${grouped(expired)} expired`}
-  </>
-);
+export const ActProgress = ({ of }: { readonly of: Counts }) => {
+  const { count, done, pending, left = 0, finished, refused, expired } = of;
+  return (
+    <>
+      {grouped(done)} of {grouped(count)} done
+      {pending > 0 && `, ${grouped(pending)} under way`}
+      {left > 0 && finished !== false && `, ${grouped(left)} not given`}
+      {refused > 0 && `, ${grouped(refused)} refused`}
+      {expired > 0 && `, ${grouped(expired)} expired`}
+      {finished === false && `; asked ${grouped(count - left)} of ${grouped(count)}, not finished`}
+    </>
+  );
+};

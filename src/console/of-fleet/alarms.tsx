@@ -1,5 +1,5 @@
 /** What the fleet itself has found: a rewritten past, a machine that is silent, a clock that is wrong. */
-import { useRef, useState } from 'preact/hooks';
+import { useMemo, useRef, useState } from 'preact/hooks';
 import { SECOND } from '../../clock.ts';
 import { counted, duration, grouped, spelled } from '../format.ts';
 import { obstacleFor } from '../identity.ts';
@@ -13,7 +13,14 @@ import { Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 import { reasonOf } from '../request.ts';
 import { HeldRows } from './held-rows.tsx';
-import { type FleetIncident, openAlarms } from './live-fleet.ts';
+import {
+  alarmsOfMachine,
+  allAlarms,
+  type FleetIncident,
+  MOST_MACHINES,
+  openAlarms,
+  rewrittenPasts,
+} from './live-fleet.ts';
 
 const LOOKS: Readonly<Record<string, ContainmentLook>> = { log_diverged: 'overdue', machine_silent: 'unknown' };
 const TITLES: Readonly<Record<string, string>> = {
@@ -32,30 +39,35 @@ const rankOf = ({ kind, acknowledged_at: seen }: FleetIncident): number =>
 
 /** @param machine shows those of one machine only */
 export const Alarms = ({ machine }: { readonly machine?: string }) => {
-  const known = useLiveResource(openAlarms);
-  const shown = (known ?? [])
-    .filter((one) => machine === undefined || one.machine === machine)
-    .toSorted((one, other) => rankOf(one) - rankOf(other));
-  const fault = openAlarms.fault.value;
+  const of = useMemo(() => (machine === undefined ? openAlarms : alarmsOfMachine(machine)), [machine]);
+  const known = useLiveResource(of);
+  const all = machine === undefined ? allAlarms.value : (known ?? []);
+  const shown = all.toSorted((one, other) => rankOf(one) - rankOf(other));
+  const fault = of.fault.value;
+  const refresh = (): void => {
+    for (const each of new Set([of, openAlarms, rewrittenPasts])) each.refresh();
+  };
   if (shown.length === 0 && fault === undefined) return null;
   return (
     <section class="card alarms" aria-label="Alarms">
       <header>
         <h2>Alarms</h2>
-        <span class="small muted">{grouped(shown.length)} not over</span>
+        <span class="small muted">
+          {shown.length < MOST_MACHINES ? grouped(shown.length) : `${grouped(MOST_MACHINES)} or more`} not over
+        </span>
       </header>
       {known === undefined && fault !== undefined && <p class="error empty">They could not be read: {fault}</p>}
       <HeldRows
         items={shown}
         keyOf={(one) => `${one.machine} ${one.id}`}
-        row={(one, key) => <Alarm key={key} one={one} />}
+        row={(one, key) => <Alarm key={key} one={one} onSeen={refresh} />}
         page={MOST_SHOWN}
       />
     </section>
   );
 };
 
-const Alarm = ({ one }: { readonly one: FleetIncident }) => {
+const Alarm = ({ one, onSeen }: { readonly one: FleetIncident; readonly onSeen: () => void }) => {
   const [isUnderWay, setUnderWay] = useState(false);
   const row = useRef<HTMLLIElement>(null);
   const { machine, id, kind, opened_at: at, acknowledged_at: seen, acknowledged_by: by, note } = one;
@@ -66,7 +78,7 @@ const Alarm = ({ one }: { readonly one: FleetIncident }) => {
       announce(`Acknowledged for ${machine}`);
       // Its button goes.
       row.current?.focus();
-      openAlarms.refresh();
+      onSeen();
     } catch (error) {
       announce(`Not acknowledged: ${reasonOf(error)}`);
     } finally {

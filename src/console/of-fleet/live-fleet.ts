@@ -1,6 +1,8 @@
 /** What the fleet says of its machines, kept current. What changes without an entry is read again after a while. */
+import { computed } from '@preact/signals';
 import type { ContainmentAction } from '../../../machines/vocabulary.ts';
 import { SECOND } from '../../clock.ts';
+import { addScope } from '../filters.ts';
 import { LiveResource } from '../live-resource.ts';
 import { isFleet } from '../service.ts';
 
@@ -122,16 +124,38 @@ export const fleetMachines = ofFleet<readonly FleetMachine[]>(
   PAUSE_OF_MACHINES,
 );
 
+/** The machines with labels, as `site=berlin`: where there are more than one answer holds. */
+export const machinesWith = (labels: readonly string[]): LiveResource<readonly FleetMachine[]> => {
+  const query = new URLSearchParams({ limit: String(MOST_MACHINES) });
+  addScope(query, { labels });
+  return ofFleet(`/api/v1/machines?${query.toString()}`, () => true, PAUSE_OF_MACHINES);
+};
+
 export const inForce = ofFleet<Readonly<Record<ContainmentAction, InForce>>>(
   '/api/v1/containment',
   (event) => event.startsWith('incident.') || event.startsWith('containment.'),
 );
 
-/** The alarms that are not over. */
-export const openAlarms = ofFleet<readonly FleetIncident[]>(
-  `/api/v1/fleet/incidents?open=true&limit=${MOST_MACHINES}`,
-  () => true,
-);
+const alarmsOf = (more: string): LiveResource<readonly FleetIncident[]> =>
+  ofFleet(`/api/v1/fleet/incidents?open=true&limit=${MOST_MACHINES}${more}`, () => true);
+
+/** The newest alarms that are not over. */
+export const openAlarms = alarmsOf('');
+
+/** Those of a rewritten past alone: a thousand silent machines do not hide one. */
+export const rewrittenPasts = alarmsOf('&kind=log_diverged');
+
+/** The alarms of one machine that are not over. */
+export const alarmsOfMachine = (machine: string): LiveResource<readonly FleetIncident[]> =>
+  alarmsOf(`&machine=${encodeURIComponent(machine)}`);
+
+const keyOf = ({ machine, id }: FleetIncident): string => `${machine} ${id}`;
+
+/** The alarms that are not over, each once, as far as they are known. */
+export const allAlarms = computed((): readonly FleetIncident[] => {
+  const all = [...(rewrittenPasts.value.value ?? []), ...(openAlarms.value.value ?? [])];
+  return [...new Map(all.map((one) => [keyOf(one), one])).values()];
+});
 
 /** Whether an event of the stream is about a campaign: it is no entry of a log. */
 export const isOfCampaign = (event: string): boolean => event.startsWith('campaign.');

@@ -29,7 +29,8 @@ interface PolicyReading {
   readonly usual: { readonly digest: string; readonly machines: number } | null;
   readonly differs: boolean;
   readonly changes: readonly { readonly path: string; readonly usual: unknown; readonly here: unknown }[];
-  readonly diff: string;
+  /** Null while the text of one of both is not known. */
+  readonly diff: string | null;
 }
 
 /** One machine: how it stands, its alarms, its logs, and where its policy differs from the rest. */
@@ -176,7 +177,10 @@ const PolicyDiff = ({ path }: { readonly path: string }) => {
       </header>
       {fault !== undefined && known === undefined && <p class="error empty">It could not be read: {fault}</p>}
       {known !== undefined && !known.differs && <p class="empty muted">As the rest of the fleet has it.</p>}
-      {known !== undefined && known.differs && (
+      {known?.differs === true && known.diff === null && (
+        <p class="empty muted">It differs from the rest. How is not known: the fleet has not read both.</p>
+      )}
+      {known?.differs === true && known.diff !== null && (
         <pre class="diff" tabIndex={0} aria-label="How it differs">
           {known.diff.split('\n').map((line, index) => (
             <span key={index} class={line.startsWith('+') ? 'added' : line.startsWith('-') ? 'removed' : ''}>

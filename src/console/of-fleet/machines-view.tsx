@@ -1,15 +1,16 @@
 import { useMemo, useState } from 'preact/hooks';
 import { NO_FILTERS, partsOfLabel, readFilters } from '../filters.ts';
 import { counted, grouped } from '../format.ts';
+import { useLiveResource } from '../live-resource.ts';
 import { ContainmentMark } from '../parts/marks.tsx';
-import { VerbatimLine } from '../parts/verbatim.tsx';
+import { Verbatim, VerbatimLine } from '../parts/verbatim.tsx';
 import { fragmentOf, goTo, listOf, route } from '../route.ts';
 import { Alarms } from './alarms.tsx';
 import { FindMachines, isFound } from './find-machines.tsx';
 import { Cell, Columns, FleetPage } from './fleet-page.tsx';
 import { HeldRows } from './held-rows.tsx';
 import { knownLabels } from './known-labels.ts';
-import { type FleetMachine, fleetMachines, MOST_MACHINES } from './live-fleet.ts';
+import { type FleetMachine, fleetMachines, MOST_MACHINES, machinesWith } from './live-fleet.ts';
 import { Heard, LabelsOf, LogOf, PolicyOf, PostureOf } from './machine-facts.tsx';
 import { MachineView } from './machine-view.tsx';
 
@@ -25,10 +26,17 @@ const Machines = () => {
   const { labels = [] } = useMemo(() => readFilters(query), [query]);
   const isIn = ({ labels: own }: FleetMachine): boolean =>
     labels.map(partsOfLabel).every(([name, value]) => own[name] === value);
+  // The labels to choose from are those of all machines.
+  const isAll = (useLiveResource(fleetMachines)?.length ?? 0) < MOST_MACHINES;
+  const of = useMemo(
+    () => (isAll || labels.length === 0 ? fleetMachines : machinesWith(labels)),
+    [isAll, labels.join(' ')],
+  );
   return (
     <FleetPage
+      key={isAll ? '' : labels.join(' ')}
       title="Machines"
-      of={fleetMachines}
+      of={of}
       sum={(all) => <Sum machines={all.filter(isIn)} />}
       children={(all) => {
         const shown = all
@@ -43,7 +51,9 @@ const Machines = () => {
               <Columns names={['Machine', 'Last heard', 'Log', 'Policy', 'In force', 'Incidents']} />
               {shown.length === 0 && (
                 <p class="empty muted">
-                  {all.length === 0 ? 'No machine is enrolled yet.' : 'No machine has these labels and this name.'}
+                  {all.length === 0 && labels.length === 0
+                    ? 'No machine is enrolled yet.'
+                    : 'No machine has these labels and this name.'}
                 </p>
               )}
               <HeldRows
@@ -53,7 +63,18 @@ const Machines = () => {
                 subject={`${query} ${typed}`}
               />
               {all.length >= MOST_MACHINES && (
-                <p class="empty muted">The first {grouped(MOST_MACHINES)}. Choose a label to see others.</p>
+                <p class="empty muted">
+                  These are of the first {grouped(MOST_MACHINES)} machines only. Choose a label to see others
+                  {typed.trim() !== '' && (
+                    <>
+                      , or{' '}
+                      <a class="inline" href={fragmentOf({ view: 'machines', id: typed.trim(), query: '' })}>
+                        open the machine <Verbatim text={typed.trim()} />
+                      </a>
+                    </>
+                  )}
+                  .
+                </p>
               )}
             </section>
           </>
@@ -81,7 +102,9 @@ const Sum = ({ machines }: { readonly machines: readonly FleetMachine[] }) => {
   ];
   return (
     <>
-      <span class="strong">{counted(machines.length, 'machine')}</span>
+      <span class="strong">
+        {machines.length < MOST_MACHINES ? counted(machines.length, 'machine') : `the first ${grouped(MOST_MACHINES)}`}
+      </span>
       {diverged > 0 && <ContainmentMark look="overdue">{grouped(diverged)} with a rewritten past</ContainmentMark>}
       {silent > 0 && <ContainmentMark look="unknown">{grouped(silent)} silent</ContainmentMark>}
       {differing > 0 && <span class="muted">{grouped(differing)} with another policy</span>}

@@ -141,7 +141,7 @@ export const bulkRoutes = (
         const own = rows.filter((row) => totalOf(row, seen) > 0);
         const totals = new Map(own.map((row) => [row.id, totalOf(row, seen)]));
         const counts = await acts.countsOf(totals, machines);
-        const shown = own.map((row) => shownAct(row, counts.get(row.id)!, reader.words));
+        const shown = own.map((row) => shownAct(row, counts.get(row.id)!, totalOf(row, undefined), reader.words));
         respondJson(ctx, 200, JSON.stringify(shown));
       },
     },
@@ -165,7 +165,8 @@ export const bulkRoutes = (
           ctx,
           200,
           JSON.stringify({
-            ...shownAct(row, counts.get(row.id)!, words),
+            ...shownAct(row, counts.get(row.id)!, row.detail.incidents.length, words),
+            ...cursorOf(row),
             incidents: incidents.map((one) => shownFate(one, known.get(keyOf(one)), words)),
           }),
         );
@@ -468,6 +469,7 @@ async function work(
   ctx.set('Location', `${PATH}/${id}`);
   const index = from + some.length;
   const remaining = detail.incidents.length - index;
+  await acts.noteAsked(id, index);
   const isDone = remaining <= 0;
   const cursor = writeCursor({ act: id, at: at.getTime(), index }, detail.digest);
   // Whether all were given; what became of them is in the act.
@@ -596,9 +598,17 @@ function seenOf({ incidents }: BulkAct, machines: readonly string[] | undefined)
 const totalOf = ({ detail: { machines } }: ListedActRow, seen: ReadonlySet<string> | undefined): number =>
   Object.entries(machines).reduce((sum, [machine, count]) => sum + ((seen?.has(machine) ?? true) ? count : 0), 0);
 
+/** Where its client goes on with an act that is not finished. */
+const cursorOf = ({ id, at, asked, detail }: BulkActRow): object =>
+  asked < detail.incidents.length
+    ? { cursor: writeCursor({ act: id, at: at.getTime(), index: asked }, detail.digest) }
+    : {};
+
+/** @param all how many incidents it has, also on machines that its reader does not see */
 const shownAct = (
-  { id, at, detail }: Pick<BulkActRow | ListedActRow, 'id' | 'at' | 'detail'>,
+  { id, at, asked, detail }: Pick<BulkActRow | ListedActRow, 'id' | 'at' | 'asked' | 'detail'>,
   counts: BulkCounts,
+  all: number,
   words: boolean,
 ): object => {
   const { command, filter, body, by } = detail;
@@ -612,6 +622,8 @@ const shownAct = (
     by,
     at: at.toISOString(),
     count: total,
+    // It goes on only while its client asks for the next ones.
+    finished: asked >= all,
     ...counts,
   };
 };

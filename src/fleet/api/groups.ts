@@ -58,7 +58,8 @@ export const groupRoutes = (dependencies: FleetDependencies): readonly ApiRoute[
       const { byMachine, ...query } = readFleetGroups(reading, clock.now());
       const filter: FleetQuery = { ...query.filter, machines: reading.machines };
       const by = byMachine ? ([...query.by, 'machine'] as unknown as GroupsQuery['by']) : query.by;
-      const page = await readGroups(db, { ...query, by, filter, withoutDrills, isBare: withoutDrills });
+      const list = new FleetList(db, dependencies.few);
+      const page = await readGroups(db, list, { ...query, by, filter, withoutDrills, isBare: withoutDrills });
       const unsearched = await unsearchedIn(db, filter);
       if (unsearched.length > 0) ctx.set('Search-Incomplete', unsearched.join(', '));
       ctx.set('X-Total-Count', String(page.incidents));
@@ -101,10 +102,10 @@ interface Page {
 
 type Query = Omit<GroupsQuery, 'filter'> & { readonly filter: FleetQuery };
 
-async function readGroups(db: FleetDatabase, query: Query): Promise<Page> {
+async function readGroups(db: FleetDatabase, list: FleetList, query: Query): Promise<Page> {
   const { filter } = query;
   const silencing = filter.attention && (await Silencing.read(db, filter.attention, filter.machines));
-  const few = await new FleetList(db).few({ ...filter, sort: 'severity' }, silencing);
+  const few = await list.few({ ...filter, sort: 'severity' }, silencing);
   return few === undefined ? counted(db, query, silencing) : lookedAt(db, query, few);
 }
 
@@ -167,32 +168,39 @@ async function counted(db: FleetDatabase, query: Query, silencing: Silencing | u
   const members = (by as readonly string[]).filter((name) => name !== 'severity' && name !== 'state');
   const columns = [...members.map((name) => sql.ref(name)), sql`state`, sql`rank`];
   const { rows } = await sql<Record<string, unknown>>`
-    SELECT ${sql.join(columns)}, count(*) AS count, min(created_at) AS first, max(created_at) AS last,
-      (array_agg(array[newest, log, id] ORDER BY created_at DESC, newest DESC, id DESC))[1:1] AS newest
+    SELECT ${sql.join(columns)}, count(*) AS count, min(created_at) AS first, max(created_at) AS last
     FROM (
-      SELECT class, source, state, rank, assignee, machine, machine AS newest, log, id, created_at
-      FROM (${newestIncidents(filter, conditions)}) AS u ORDER BY created_at DESC LIMIT ${sql.lit(MOST_COUNTED)}
+      SELECT * FROM (${newestIncidents(filter, columns, conditions)}) AS u
+      ORDER BY created_at DESC LIMIT ${sql.lit(MOST_COUNTED)}
     ) AS few GROUP BY ${sql.join(columns)}`.execute(db);
   const groups = new GroupCounts(by);
-  const newest = new Map<Group, IncidentKey & { readonly at: number }>();
+  const newest = new Map<Group, Record<string, unknown>>();
   for (const row of rows) {
-    const at = (row.last as Date).getTime();
+    const at = row.last as Date;
     const group = groups.add({
       ...(row as unknown as Grouped & { readonly state: State }),
       count: Number(row.count),
       first: (row.first as Date).getTime(),
-      last: at,
+      last: at.getTime(),
     });
-    const [[machine, log, id]] = row.newest as [[string, string, string]];
-    if (group !== undefined && at > (newest.get(group)?.at ?? -Infinity)) newest.set(group, { machine, log, id, at });
+    if (group !== undefined && at > ((newest.get(group)?.last as Date | undefined) ?? new Date(0)))
+      newest.set(group, row);
   }
   const page = groups.inOrder().slice(query.skip, query.skip + query.limit);
+  const keys = await newestOf(
+    db,
+    page.map((group) => newest.get(group)!),
+    [...members, 'state'],
+    conditions,
+  );
+  const keyOf = new Map(page.map((group, place) => [group, keys.get(place)]));
+  const found = page.filter((group) => keyOf.get(group) !== undefined);
   return {
     groups: await shown(
       db,
-      page,
+      found,
       (at) => new Date(at).toISOString(),
-      (_, group) => newest.get(group)!,
+      (_, group) => keyOf.get(group)!,
     ),
     incidents: groups.incidents,
     total: groups.size,
@@ -201,13 +209,39 @@ async function counted(db: FleetDatabase, query: Query, silencing: Silencing | u
   };
 }
 
+/** The newest incident of each of some counts, by their place: an index leads to it. */
+async function newestOf(
+  db: FleetDatabase,
+  counts: readonly Record<string, unknown>[],
+  members: readonly string[],
+  conditions: readonly Condition[],
+): Promise<ReadonlyMap<number, IncidentKey>> {
+  const wanted = counts.map((row, place) => ({ ...row, place }));
+  const same = members.map((name) => sql`i.${sql.ref(name)} IS NOT DISTINCT FROM k.${sql.ref(name)}`);
+  const { rows } = await sql<IncidentKey & { readonly place: number }>`
+    SELECT k.place, n.machine, n.log, n.id
+    FROM jsonb_to_recordset(${JSON.stringify(wanted)}::jsonb) AS k (place int, rank smallint, last timestamptz, state text,
+      class text, source text, assignee text, machine text)
+    CROSS JOIN LATERAL (
+      SELECT i.machine, i.log, i.id FROM incidents i
+      WHERE i.current AND i.rank = k.rank AND i.created_at = k.last AND ${allOf([...same, ...conditions])}
+      ORDER BY i.machine DESC, i.id DESC LIMIT 1) AS n`.execute(db);
+  return new Map(rows.map(({ place, ...key }) => [place, key]));
+}
+
 /** The newest incidents of each kind: in an index those of a kind are in the order of their creation. */
-function newestIncidents(filter: FleetQuery, conditions: readonly Condition[]): RawBuilder<unknown> {
+function newestIncidents(
+  filter: FleetQuery,
+  columns: readonly RawBuilder<unknown>[],
+  conditions: readonly Condition[],
+): RawBuilder<unknown> {
   const { parts } = branchesOf(kindsOf(filter));
+  // No more than is grouped by: the index has all of it.
   return sql.join(
     parts.map(
       (part) => sql`(
-        SELECT * FROM incidents i WHERE i.current AND ${allOf([part, ...conditions])}
+        SELECT created_at, ${sql.join(columns)} FROM incidents i
+        WHERE i.current AND ${allOf([part, ...conditions])}
         ORDER BY created_at DESC LIMIT ${sql.lit(MOST_COUNTED)})`,
     ),
     sql` UNION ALL `,

@@ -20,6 +20,7 @@ import { CUT_EVIDENCE, CUT_NOTES } from '../../search/searched-incident.ts';
 import type { FleetDatabase } from '../database.ts';
 import { PlaceSeal } from './cursor.ts';
 import type { FleetDependencies } from './dependencies.ts';
+import { ANY_RANK } from '../read-models/created-counts.ts';
 import { documentsOf, listWithMachines, withMachine } from './documents.ts';
 import { collapsed, type CollapsedIncident, LOOKED_AT } from './collapsed.ts';
 import { FleetList, type ListedIncident, placeOf } from './incident-list.ts';
@@ -31,7 +32,7 @@ import { historyOf, oneIncident, parameters } from './one-incident.ts';
 import { scopeOf } from './scope.ts';
 import { cutQuery } from './search-query.ts';
 import { Silencing } from './silencing.ts';
-import { similarTo } from './similar.ts';
+import { CommonValues, similarTo } from './similar.ts';
 import type { FleetTotals } from './totals.ts';
 
 /** How many similar incidents are shown when nothing else is asked for. */
@@ -43,6 +44,7 @@ export const incidentRoutes = (dependencies: FleetDependencies, totals: FleetTot
   const list = new FleetList(db, dependencies.few, dependencies.mostLookedAt);
   const places = new PlaceSeal(dependencies.signer);
   const policies = new MachinePolicies();
+  const common = new CommonValues();
   return [
     {
       method: 'GET',
@@ -117,7 +119,7 @@ export const incidentRoutes = (dependencies: FleetDependencies, totals: FleetTot
         const own = await oneIncident(db, reading, id[0] ?? '');
         // Those of other machines count as well, as far as the reader may see them.
         const { machines } = await scopeOf(db, '', reading.bounds);
-        const found = await similarTo(db, own, machines, Number(limit?.[0] ?? SIMILAR));
+        const found = await similarTo(db, own, machines, Number(limit?.[0] ?? SIMILAR), common);
         respondJsonList(
           ctx,
           200,
@@ -194,7 +196,9 @@ async function totalOf(
     (query.sources.length > 0 && only(...OF_KIND, 'sources')) ||
     ((query.since ?? query.until) !== undefined && only('since', 'until'));
   if (!isCounted) return undefined;
-  const conditions = [...onKinds(kindsOf(query)), ...onCreation(query), ...onOthers(query)];
+  const times = onCreation(query);
+  const inTime = times.length === 0 ? [] : [ANY_RANK, ...times];
+  const conditions = [...onKinds(kindsOf(query)), ...inTime, ...onOthers(query)];
   const { rows } = await sql<{ count: number }>`
     SELECT count(*) AS count FROM (
       SELECT 1 FROM incidents i WHERE i.current AND ${allOf(conditions)} LIMIT ${MOST_COUNTED + 1}

@@ -77,11 +77,11 @@ export const machineLogRoutes = (dependencies: FleetDependencies): readonly ApiR
     res.once('close', () => readers.delete(res));
     res.writeHead(200);
     res.flushHeaders();
-    const wanted = {
-      from,
-      limit: given.limit?.[0] === undefined ? Infinity : Number(given.limit[0]),
-      follow: given.follow?.[0] === 'true',
-    };
+    const follow = given.follow?.[0] === 'true';
+    // What comes while it is read is not announced in the headers: a reader who wants it follows.
+    const announced = follow ? Infinity : found.through - from + 1;
+    const limit = Math.min(announced, given.limit?.[0] === undefined ? Infinity : Number(given.limit[0]));
+    const wanted = { from, limit, follow };
     // Koa would end the response.
     ctx.respond = false;
     send(dependencies, res, found, wanted, () => stillReadsLog(dependencies, ctx, found.machine)).catch(

@@ -180,6 +180,10 @@ const bulkAct = {
   by: text,
   at: time,
   count: said(count, 'How many incidents.'),
+  finished: said(
+    flag,
+    'Whether its client has asked for all of them: it goes on only while the client sends the next cursor.',
+  ),
   left: said(count, 'How many the command was not given to yet.'),
   pending: count,
   done: count,
@@ -369,18 +373,22 @@ export const OWN_SCHEMAS: Readonly<Record<string, Schema>> = {
     ['remaining', 'cursor'],
   ),
   FleetBulkAct: object(bulkAct),
-  FleetBulkActWhole: object({
-    ...bulkAct,
-    incidents: listOf(
-      object({
-        machine: text,
-        id: text,
-        command: orNull(text),
-        status: words(['left', ...COMMAND_STATUSES]),
-        reason: orNull(text),
-      }),
-    ),
-  }),
+  FleetBulkActWhole: object(
+    {
+      ...bulkAct,
+      cursor: said(text, 'Of one that is not finished: where it goes on, with the same command and filter.'),
+      incidents: listOf(
+        object({
+          machine: text,
+          id: text,
+          command: orNull(text),
+          status: words(['left', ...COMMAND_STATUSES]),
+          reason: orNull(text),
+        }),
+      ),
+    },
+    ['cursor'],
+  ),
   FleetReleaseByLabel: object({
     action: words(ACTIONS),
     labels,
@@ -876,52 +884,51 @@ export const OWN_PATHS: Readonly<Record<string, Readonly<Record<string, object>>
   ...get('/api/v1/acts', 'listActs', 'The acts on many machines', PAGES, listOf(ref('FleetAct'))),
 };
 
-const history = {
-  in: 'query',
-  name: 'log',
+const log = {
   description:
     'A history of the machine’s log by its name, or the identity of the log: also one that the machine has left.',
   schema: text,
 };
 
-/** What reads of the recorder take at a fleet besides machines, and how their answers differ. */
-export const FLEET_DIFFERENCES: Readonly<
-  Record<string, { readonly parameters: readonly object[]; readonly description: string }>
-> = {
+/** How reads that the recorder has, too, differ at a fleet: their parameters by name, also those that it has not, and in words. */
+export const FLEET_DIFFERENCES: Readonly<Record<string, Difference>> = {
+  '/api/v1/incidents/changes': {
+    parameters: {
+      after: {
+        description:
+          'Of one `machine`: everything behind the entry with this sequence number. Of several: everything that the fleet has ' +
+          'taken since this place, which is the `id` of an event of the stream, or `through` or `next` of an earlier answer.',
+        schema: { anyOf: [{ type: 'integer' }, { type: 'string' }] },
+      },
+      since: {
+        description:
+          'Of one `machine`: everything that was written since a time. Of several: everything that the fleet has taken since.',
+      },
+    },
+  },
   '/api/v1/incidents/bundle': {
-    parameters: [history],
+    parameters: { log },
     description:
       'At a fleet all incidents are of one machine and one history of its log. The fleet makes and signs the bundle: ' +
       '`signed_by` and `machine` in the manifest say so, and whether it has verified the hashes of the log. Its public ' +
       'key verifies it.',
   },
   '/api/v1/forensic/export': {
-    parameters: [history],
+    parameters: { log },
     description:
       'At a fleet it is of one machine and one history of its log, and `signature` is Ed25519 by the fleet’s key, in ' +
       'lower-case hex, over `incident-recorder-forensic/1`, a newline and `bundle_hash`. `system_state` says whose.',
   },
 };
 
+interface Difference {
+  readonly parameters: Readonly<Record<string, object>>;
+  readonly description?: string;
+}
+
 /** The answers to reads that the recorder has too, for requests that name no machine. */
 export const FLEET_WIDE: Readonly<Record<string, Schema>> = {
   '/api/v1/containment': { type: 'object', additionalProperties: ref('FleetInForce') },
   '/api/v1/containment/{action}': ref('FleetActionInForce'),
   '/api/v1/incidents/changes': ref('FleetChanges'),
-};
-
-/** Parameters of such reads that take more than at a recorder, by their names. */
-export const FLEET_PARAMETERS: Readonly<Record<string, Readonly<Record<string, object>>>> = {
-  '/api/v1/incidents/changes': {
-    after: {
-      description:
-        'Of one `machine`: everything behind the entry with this sequence number. Of several: everything that the fleet has ' +
-        'taken since this place, which is the `id` of an event of the stream, or `through` or `next` of an earlier answer.',
-      schema: { anyOf: [{ type: 'integer' }, { type: 'string' }] },
-    },
-    since: {
-      description:
-        'Of one `machine`: everything that was written since a time. Of several: everything that the fleet has taken since.',
-    },
-  },
 };

@@ -7,7 +7,7 @@ import { respondJson } from '../../api/respond.ts';
 import { found, RecorderError } from '../../errors.ts';
 import { Exposition, type Format, FORMATS } from '../../metrics/exposition.ts';
 import type { FleetDependencies } from './dependencies.ts';
-import { FLEET_DIFFERENCES, FLEET_PARAMETERS, FLEET_WIDE, OWN_PATHS, OWN_SCHEMAS } from './own-description.ts';
+import { FLEET_DIFFERENCES, FLEET_WIDE, OWN_PATHS, OWN_SCHEMAS } from './own-description.ts';
 import { admitted } from './reading.ts';
 import type { FleetStreams } from './stream.ts';
 
@@ -140,9 +140,10 @@ function descriptionOf(text: string, paths: readonly string[]): object {
   const { components, ...others } = rest as { readonly components?: { readonly schemas?: object } };
   const shown = Object.entries(all).flatMap(([path, { get }]) => {
     if (get === undefined || !paths.includes(path.replaceAll(/\{(\w+)\}/g, ':$1'))) return [];
-    const { parameters: more = [], description: differs } = FLEET_DIFFERENCES[path] ?? {};
-    const own = (get.parameters ?? []).map((one) => ({ ...one, ...FLEET_PARAMETERS[path]?.[one.name] }));
-    const parameters = [...own, ...MACHINE_PARAMETERS, ...more];
+    const { parameters: differing = {}, description: differs } = FLEET_DIFFERENCES[path] ?? {};
+    const own = (get.parameters ?? []).map((one) => ({ ...one, ...differing[one.name] }));
+    const added = Object.entries(differing).filter(([name]) => !own.some((one) => one.name === name));
+    const parameters = [...own, ...MACHINE_PARAMETERS, ...added.map(([name, one]) => ({ in: 'query', name, ...one }))];
     const description = differs === undefined ? {} : { description: `${get.description ?? ''} ${differs}`.trim() };
     return [[path, { get: { ...get, ...description, parameters, ...wideAnswer(path, get) } }]];
   });

@@ -1,5 +1,6 @@
 /** The silences of all machines. */
 import { sql } from 'kysely';
+import { SEVERITIES } from '../../../machines/vocabulary.ts';
 import type { ApiRoute } from '../../api/middleware/routing.ts';
 import { nothingSchema } from '../../api/request/fields.ts';
 import { validate } from '../../api/request/validate.ts';
@@ -7,6 +8,7 @@ import { respondJson } from '../../api/respond.ts';
 import type { Incident } from '../../domain/incident.ts';
 import { isRunning, shownSilence } from '../../domain/silence.ts';
 import { silencesMatching } from '../../query/silence-match.ts';
+import { storable } from '../acts.ts';
 import type { FleetDatabase } from '../database.ts';
 import { type MachineSilence, silencesOf } from '../read-models/silences.ts';
 import type { FleetDependencies } from './dependencies.ts';
@@ -27,11 +29,10 @@ export const silenceRoutes = (dependencies: FleetDependencies): readonly ApiRout
       validate(nothingSchema, parameters(reading), 'parameter');
       const now = clock.now();
       const all = await silencesOf(db, reading.machines);
-      const matches = new Map<MachineSilence, number>();
-      for (const [machine, silences] of Map.groupBy(all, (one) => one.machine)) {
-        const running = silences.filter(({ silence }) => isRunning(silence, now));
-        if (running.length > 0) await count(db, machine, running, matches);
-      }
+      const matches = await matchesOf(
+        db,
+        all.filter(({ silence }) => isRunning(silence, now)),
+      );
       // Of each machine the newest first.
       const shown = [...Map.groupBy(all, (one) => one.machine).values()].flatMap((silences) =>
         silences.toReversed().map((one) => ({
@@ -44,7 +45,44 @@ export const silenceRoutes = (dependencies: FleetDependencies): readonly ApiRout
   },
 ];
 
-/** Counts the incidents of a machine that would need attention and that its silences match. */
+/** How many incidents need attention that each silence matches, on its machine. */
+async function matchesOf(
+  db: FleetDatabase,
+  silences: readonly MachineSilence[],
+): Promise<ReadonlyMap<MachineSilence, number>> {
+  const [plain, searching] = [silences.filter(isPlain), silences.filter((one) => !isPlain(one))];
+  const { rows } = plain.length === 0 ? { rows: [] } : await countPlain(db, plain);
+  const matches = new Map(rows.map(({ place, count }) => [plain[place]!, count]));
+  for (const [machine, some] of Map.groupBy(searching, (one) => one.machine)) await count(db, machine, some, matches);
+  return matches;
+}
+
+/** Whether columns say which incidents a silence matches. */
+const isPlain = ({ silence }: MachineSilence): boolean => silence.q === undefined;
+
+/** Counts what silences match whose terms are columns: all of them at once. */
+const countPlain = (db: FleetDatabase, silences: readonly MachineSilence[]) => {
+  const terms = silences.map(({ machine, silence }, place) => ({
+    place,
+    machine,
+    class: silence.class,
+    source: silence.source,
+    rank: silence.severity.map((severity) => SEVERITIES.indexOf(severity)),
+  }));
+  const admits = (name: string) =>
+    sql`(s.${sql.ref(name)} = '[]' OR s.${sql.ref(name)} @> to_jsonb(i.${sql.ref(name)}))`;
+  return sql<{ place: number; count: number }>`
+    WITH needing AS MATERIALIZED (
+      SELECT i.machine, i.class, i.source, i.rank FROM incidents i WHERE i.current AND i.attention
+    )
+    SELECT s.place, count(*) AS count
+    FROM jsonb_to_recordset(${storable(terms)}::jsonb)
+      AS s (place int, machine text, class jsonb, source jsonb, rank jsonb)
+    JOIN needing i ON i.machine = s.machine AND ${admits('class')} AND ${admits('source')} AND ${admits('rank')}
+    GROUP BY s.place`.execute(db);
+};
+
+/** Counts the incidents of a machine that need attention and that its silences match, by their texts. */
 async function count(
   db: FleetDatabase,
   machine: string,

@@ -155,16 +155,22 @@ export class ExportedHistory {
     const hashes: string[] = [];
     for (const { row, from: begin, to: end } of this.#stretches) {
       if (end < from || begin > to) continue;
-      const { rows } = await sql<{ hash: string | null; line: string | null }>`
-        SELECT h.hash, CASE WHEN h.hash IS NULL THEN h.line END AS line FROM (
-          SELECT seq, line, substring(right(line, ${sql.lit(TAIL)}) FROM ${sql.lit(HASH)}) AS hash FROM entries
-          WHERE machine = ${this.machine} AND log = ${row.log}
-            AND seq >= ${Math.max(from, begin)} AND seq <= ${Math.min(to, end)}
-        ) AS h ORDER BY h.seq`.execute(this.#db);
-      for (const { hash, line } of rows) hashes.push(hash ?? hashOfLine(line!));
+      // By bytes: the database takes four times as long to count characters, and 0.3 ms a line for a regular expression.
+      const { rows } = await sql<{ seq: number; tail: Uint8Array }>`
+        SELECT seq, substring(convert_to(line, 'UTF8') FROM octet_length(line) - ${sql.lit(TAIL - 1)}) AS tail FROM entries
+        WHERE machine = ${this.machine} AND log = ${row.log}
+          AND seq >= ${Math.max(from, begin)} AND seq <= ${Math.min(to, end)} ORDER BY seq`.execute(this.#db);
+      for (const { seq, tail } of rows)
+        hashes.push(HASH.exec(Buffer.from(tail).toString('latin1'))?.[1] ?? (await this.#hashOf(seq)));
     }
     if (hashes.length === to - from + 1) return hashes;
     throw new RecorderError('damaged_log', `entries of ${this.machine} from ${from} to ${to} are not in the database`);
+  }
+
+  /** The hash of an entry that is spelt as no recorder spells it. */
+  async #hashOf(seq: number): Promise<string> {
+    const [line] = await this.lines(seq, seq);
+    return hashOfLine(found(line).line);
   }
 
   /** Reads the lines about an incident, from behind a version on, in pages. */
@@ -197,9 +203,9 @@ interface Lines {
   readonly next?: number;
 }
 
-/** The hash of an entry stands at the end of its line, as recorders write it. */
-const TAIL = 160;
-const HASH = '"entry_hash":"([0-9a-f]{64})","algorithm":"[a-z0-9-]+"[}]$';
+/** The hash of an entry stands at the end of its line, as recorders write it: in so many bytes. */
+const TAIL = 128;
+const HASH = /"entry_hash":"([0-9a-f]{64})","algorithm":"[a-z0-9-]+"\}$/;
 
 function stretchesOf(rows: readonly LogRow[], row: LogRow, from: number, to: number): readonly Stretch[] {
   const { diverged_from: left, diverged_at_seq: at } = row;

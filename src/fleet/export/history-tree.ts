@@ -12,8 +12,8 @@ import type { ExportedHistory } from './exported-history.ts';
 
 /** How many leaves a tile has: a power of two. */
 const TILE = 1024;
-/** How many tiles are read in one query: a MiB of hashes. */
-const READ_AT_ONCE = 16;
+/** How many tiles are read in one query: a MiB of the ends of lines. */
+const READ_AT_ONCE = 8;
 /** How many roots are kept, of all histories: 64 million entries, some 8 MiB. */
 const MOST_KEPT = 65_536;
 

@@ -88,6 +88,28 @@ describe('a command on many incidents', () => {
     expect(detail).not.to.have.property('incidents');
   });
 
+  it('says that it is not finished while its client does not ask on, and where it goes on', async () => {
+    const incidents = [await taken('oven-1'), await taken('oven-2'), await taken('oven-3')];
+    // Nobody gives a revoked machine a command: it is asked for, and stays without one.
+    await fleet.db.updateTable('machines').set({ revoked_at: new Date() }).where('machine', '=', 'oven-3').execute();
+    const body = { command: 'resolve', incidents, limit: 1 };
+    const work = async (cursor?: string) =>
+      (await fleet.send('POST', '/api/v1/incidents/bulk', { body: { ...body, ...(cursor && { cursor }) } })).json;
+    const first = await work();
+    const whole = async () => (await fleet.send('GET', `/api/v1/incidents/bulk/${first.act}`)).json;
+    const list = async () => (await fleet.send('GET', '/api/v1/incidents/bulk')).json[0];
+    expect(await list()).to.include({ act: first.act, finished: false, count: 3, left: 2 });
+    expect(await whole()).to.include({ finished: false, cursor: first.cursor });
+    const second = await work((await whole()).cursor);
+    expect(second.results[0]).to.include({ machine: 'oven-2' });
+    // What is asked for again does not put it back.
+    await work(first.cursor);
+    expect((await whole()).cursor).to.equal(second.cursor);
+    expect(await work(second.cursor)).to.include({ done: true });
+    expect(await list()).to.include({ finished: true, left: 1 });
+    expect(await whole()).not.to.have.property('cursor');
+  });
+
   it('is previewed with the machines that nobody has heard, or that are behind', async () => {
     const incidents = [await taken('oven-1'), await taken('oven-2'), await taken('oven-3')];
     const previews = async () => {

@@ -44,3 +44,43 @@ describe('pages of incidents with long documents', () => {
     expect(headers.link).to.equal(undefined);
   });
 });
+
+describe('groups of incidents that are counted in the database', () => {
+  it('are those of incidents that are looked at', async () => {
+    const fleets = [
+      await FleetReads.start({ folder: undefined }),
+      await FleetReads.start({ folder: undefined }, undefined, { few: 0 }),
+    ];
+    try {
+      for (const fleet of fleets)
+        for (const [at, name] of ['oven-1', 'oven-2', 'oven-3'].entries()) {
+          await fleet.enrol(name, { site: name === 'oven-3' ? 'oslo' : 'berlin' });
+          await fleet.take(name, new MachineLog(name).fill(40 + 9 * at).lines);
+        }
+      for (const query of [
+        '',
+        'by=machine',
+        'by=source&state=acknowledged',
+        'by=severity,state',
+        'site=berlin',
+        'by=machine&limit=2',
+      ]) {
+        const [looked, counted] = await Promise.all(
+          fleets.map(async (fleet) => {
+            const { json, headers, text, status } = await fleet.send('GET', `/api/v1/incidents/groups?${query}`);
+            expect(status, text).to.equal(200);
+            const total = headers['x-total-count'];
+            return {
+              total,
+              groups: json.map(({ assignees: _, containment: __, ...group }: Record<string, unknown>) => group),
+            };
+          }),
+        );
+        expect(looked!.groups.length).to.be.above(0);
+        expect(counted, query).to.deep.equal(looked);
+      }
+    } finally {
+      for (const fleet of fleets) await fleet.stop();
+    }
+  });
+});
