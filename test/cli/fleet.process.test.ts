@@ -120,7 +120,7 @@ describe('the command line at a fleet', () => {
     );
     const text = await ask('ack', '--class', 'prompt_injection', '--label', 'site=berlin', '--yes', '-m', 'seen');
     expect(text).to.include('1 changed, 0 were there already, 0 refused');
-    const of = (at: number) => fleet.machines[at]!.recorder.get(`/api/v1/incidents/get?id=${reports[at]}`);
+    const of = (index: number) => fleet.machines[index]!.recorder.get(`/api/v1/incidents/get?id=${reports[index]}`);
     expect((await of(0)).json).to.include({ state: 'acknowledged' });
     expect((await of(1)).json.state).to.not.equal('acknowledged');
     const acts = await ask('fleet', 'acts');
