@@ -60,6 +60,8 @@ interface Start {
   readonly overlap?: string | undefined;
   /** How far the fleet had the log before it was looked at; undefined when the fleet was not asked. */
   readonly heard?: number | undefined;
+  /** Whether entries are sent again that the fleet may have, so that it compares them. */
+  readonly isAgain?: true;
 }
 
 export class LogShipping {
@@ -161,14 +163,14 @@ export class LogShipping {
     const wanted = this.#wanted;
     this.#wanted = undefined;
     const name = head.log;
-    if (wanted?.from !== undefined) return { name: wanted.log ?? name, from: wanted.from };
+    if (wanted?.from !== undefined) return { name: wanted.log ?? name, from: wanted.from, isAgain: true };
     const held = await this.#answerOf('fleet', fleet.held(name, signal));
     onReached('fleet', true);
     progress.diverged = held?.diverged !== undefined && held.diverged !== null && held.diverged !== false;
     if (held === undefined || held.through === 0) return { name, from: 1, heard: held?.through };
     const { through, hash } = held;
     // What is not compared is not believed: it gets all of it again.
-    if (hash === undefined) return { name, from: Math.max(1, head.first) };
+    if (hash === undefined) return { name, from: Math.max(1, head.first), isAgain: true };
     if (through <= head.entries) return this.#after(head, held);
     // Another shipper may have sent entries that are newer than the first look at the log.
     const now = await this.#options.recorder.head(signal);
@@ -178,7 +180,7 @@ export class LogShipping {
       through,
     });
     progress.foundToDiverge();
-    return { name, from: overlapBefore(now, now.entries + 1), heard: through };
+    return { name, from: overlapBefore(now, now.entries + 1), heard: through, isAgain: true };
   }
 
   /** Begins after the last entry that the fleet has, and compares that one when it is still here. */
@@ -228,11 +230,13 @@ export class LogShipping {
   }
 
   /** Sends batches until the log ends. @returns whether it did; false when the fleet wants something else */
-  async #ship(feed: EntryFeed, { name, heard }: Start, { first }: LogHead, signal: AbortSignal): Promise<boolean> {
+  async #ship(feed: EntryFeed, start: Start, { first }: LogHead, signal: AbortSignal): Promise<boolean> {
+    const { name, heard, isAgain = false } = start;
     const { progress } = this.#options;
+    let hasMore = false;
     for (;;) {
       const batch = await feed.take(this.#limits, QUIET, signal);
-      if (batch === undefined) return true;
+      if (batch === undefined) return !hasMore;
       if (batch === 'idle') {
         this.#showsLast = true;
         return false;
@@ -247,7 +251,8 @@ export class LogShipping {
       this.#wantedFrom = Infinity;
       this.#backoff.reset();
       // Another shipper may have sent more; what it says that it has is compared with what is here.
-      if (stored.through > batch.last) return false;
+      hasMore = stored.through > batch.last;
+      if (hasMore && !isAgain) return false;
       if (stored.wait > 0) await wait(stored.wait, undefined, { signal });
     }
   }

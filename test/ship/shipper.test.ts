@@ -194,6 +194,17 @@ describe('the shipper', () => {
       .and.include('THE FLEET HOLDS ANOTHER PAST');
   });
 
+  it('shows a past that was rewritten further back than one batch of long lines goes', async () => {
+    const long = 'x'.repeat(30_000);
+    recorder.lines = chain(120, (seq) => `${seq} ${long}`);
+    await once();
+    recorder.lines = chain(125, (seq) => (seq < 100 ? `${seq} ${long}` : `forged ${seq} ${long}`));
+    start();
+    await arrived();
+    expect(fleet.lines(recorder.log)).to.deep.equal(wholeLog());
+    expect(fleet.histories.get(recorder.log)).to.have.length(2);
+  });
+
   it('says loudly that the log was cut, and the fleet gets what is written after', async () => {
     recorder.lines = chain(3000);
     await once();
