@@ -33,7 +33,7 @@ export interface BundleKeys {
   readonly publicKey?: string | undefined;
   /**
    * The keys of the fleet that must have signed the anchor, and a bundle that a fleet has made. Without any, the anchor of a
-   * recorder's bundle is not checked, and a fleet's bundle by the key in it.
+   * recorder's bundle is not checked, and a fleet's bundle by the key in it; with an audit key alone that is not valid.
    */
   readonly fleet?: readonly Verifier[] | undefined;
 }
@@ -289,11 +289,19 @@ class Verifying {
     const isExact = bytes.toString('base64') === signature && pemOf(key) === embedded;
     this.#signer = fingerprintOf(derOf(key));
     if (this.#signer !== this.#manifest.signer) this.#fault('it is signed with another key than its manifest names');
+    else if (this.#isOfSomeFleet)
+      this.#fault('a fleet has made it: give the key of the fleet that must have signed it, besides the audit key');
     else if (!derOf(key).equals(derOf(expected)) || !this.#isKeyOfFleet(key))
       this.#fault('it is signed with another key than the one that is given');
     else if (!isExact || !verify(null, Buffer.from(signedText(this.#bundle)), expected, bytes))
       this.#fault('the signature does not hold');
     else this.#provedBy.push('signature');
+  }
+
+  /** Whether it is a fleet's, and an audit key is given, but no fleet: anyone may sign lines of a recorder as a fleet. */
+  get #isOfSomeFleet(): boolean {
+    const { fleet: given = [], publicKey } = this.#keys;
+    return this.#isOfFleet && this.#hashes.length > 0 && given.length === 0 && publicKey === undefined;
   }
 
   /** Whether a bundle of a fleet is signed by that fleet, and it is one of those that are given. */

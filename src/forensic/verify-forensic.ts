@@ -14,7 +14,10 @@ import { FLEET_SERVICE, signedOfExport } from './signed-export.ts';
 export interface ForensicKeys {
   /** The key of the recorder's forensic exports. */
   readonly key?: Uint8Array | undefined;
-  /** The keys of the fleet that must have signed; without any, a fleet's export is checked by the key in it. */
+  /**
+   * The keys of the fleet that must have signed. Without any key at all, a fleet's export is checked by the key in it; with
+   * another key, which anyone's signature would step round, it is not valid.
+   */
   readonly fleet?: readonly Verifier[] | undefined;
   /** With the audit keys that the lines were written with, the newest first. */
   readonly hashes?: readonly ChainHash[] | undefined;
@@ -62,7 +65,7 @@ export function verifyForensic(bytes: Uint8Array, keys: ForensicKeys): ForensicV
   };
   const { system_state: state, audit_entries: lines } = read;
   const isOfFleet = state.service === FLEET_SERVICE;
-  const unproved = isOfFleet ? faultOfSignature(read, keys.fleet ?? []) : faultOfKey(read, keys);
+  const unproved = isOfFleet ? faultOfSignature(read, keys) : faultOfKey(read, keys);
   fault(unproved);
   if (unproved === undefined) provedBy.push(isOfFleet ? 'signature' : 'forensic key');
   const { hashes = [] } = keys;
@@ -124,7 +127,13 @@ function faultOfKey({ bundle_hash: hash, signature }: Export, { key, fleet = [] 
   return holds ? undefined : 'the signature does not hold, or another key has signed';
 }
 
-function faultOfSignature({ bundle_hash: hash, signature, system_state: state }: Export, fleet: readonly Verifier[]) {
+function faultOfSignature(
+  { bundle_hash: hash, signature, system_state: state }: Export,
+  { key, hashes = [], fleet = [] }: ForensicKeys,
+): string | undefined {
+  // Anyone may write a name of a fleet and a key into an export.
+  if (fleet.length === 0 && (key !== undefined || hashes.length > 0))
+    return 'a fleet has made it: give the key of the fleet that must have signed it';
   let verifier: Verifier;
   try {
     verifier = readVerifierKey(state.fleet_key ?? '');

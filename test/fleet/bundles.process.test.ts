@@ -121,6 +121,10 @@ describe('evidence bundles of the fleet', () => {
     expect(withKey).to.deep.include({ valid: true, proved_by: ['signature', 'audit key (lines)'] });
     expect(verdictOn(text, signer, Buffer.alloc(32, 1)).valid).to.equal(false);
     expect(verifyBundle(Buffer.from(text), {})).to.include({ valid: true });
+    // Whoever has the audit key alone takes none that somebody has signed as a fleet, with lines of the recorder in it.
+    const unpinned = verifyBundle(Buffer.from(text), { hash: chainHash(readKey(machine.home.key)) });
+    expect(unpinned.valid).to.equal(false);
+    expect(unpinned.faults.join()).to.include('a fleet has made it');
     const { publicKey: pem } = exportKeyOf(signer);
     expect(verifyBundle(Buffer.from(text), { publicKey: pem })).to.include({ valid: true });
     const less = redactBundle(readBundle(Buffer.from(text)), [`incident/${id}/evidence/*`]).text;

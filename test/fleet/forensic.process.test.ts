@@ -152,7 +152,12 @@ describe('forensic exports of the fleet', () => {
     expect(verdictOn(text, newSigner('fleet.example')).faults).to.deep.equal([
       'it is signed with another key than the one that is given',
     ]);
-    expect(verifyForensic(Buffer.from(text), { key: Buffer.alloc(32) })).to.include({ valid: true });
+    expect(verifyForensic(Buffer.from(text), {})).to.include({ valid: true });
+    // Whoever expects one of a recorder takes none that somebody has signed as a fleet.
+    const ofRecorder = verifyForensic(Buffer.from(text), { key: Buffer.alloc(32) });
+    expect(ofRecorder).to.deep.include({ valid: false, proved_by: [] });
+    expect(ofRecorder.faults.join()).to.include('a fleet has made it');
+    expect(verifyForensic(Buffer.from(text), { hashes: [chainHash(AUDIT_KEY)] })).to.include({ valid: false });
     for (const cut of ['', '{}', text.slice(0, -1), `${text} `])
       expect(verifyForensic(Buffer.from(cut), {}).valid).to.equal(false);
   });
