@@ -64,6 +64,40 @@ export interface CommandRow {
 export const STATUS = sql<CommandStatus>`CASE WHEN c.state IN ('done', 'refused', 'expired') THEN c.state
   WHEN c.expires_at <= clock_timestamp() THEN 'expired' ELSE 'pending' END`;
 
+/** A machine with several commands of one act has come to the first of these that one of them has come to. */
+export const WORST_FIRST: readonly CommandStatus[] = ['pending', 'refused', 'expired', 'done'];
+
+export type MachineCounts = Readonly<Record<CommandStatus, number>>;
+
+export const countsIn = (machines: readonly { readonly status: CommandStatus }[]): MachineCounts => {
+  const counts = { pending: 0, done: 0, refused: 0, expired: 0 };
+  for (const { status } of machines) counts[status] += 1;
+  return counts;
+};
+
+/**
+ * On how many machines an act has come to what, without reading its commands: a list shows many acts.
+ * @param wanted how many commands it should have there
+ * @param machines those that count; undefined for all
+ * @returns undefined while some of its commands are missing
+ */
+export async function machineCounts(
+  db: FleetDatabase,
+  act: string,
+  wanted: number,
+  machines: readonly string[] | undefined,
+): Promise<MachineCounts | undefined> {
+  const { rows } = await sql<{ worst: number; machines: number; given: number }>`
+    SELECT m.worst, count(*) AS machines, sum(m.given)::bigint AS given FROM (
+      SELECT min(array_position(${[...WORST_FIRST]}::text[], ${STATUS})) AS worst, count(*) AS given FROM commands c
+      WHERE c.act = ${act} ${machines === undefined ? sql`` : sql`AND c.machine = ANY(${[...machines]}::text[])`}
+      GROUP BY c.machine) AS m GROUP BY m.worst`.execute(db);
+  if (rows.reduce((sum, { given }) => sum + given, 0) < wanted) return undefined;
+  const counts = { ...countsIn([]) };
+  for (const { worst, machines: some } of rows) counts[WORST_FIRST[worst - 1]!] += some;
+  return counts;
+}
+
 export const COMMAND_COLUMNS = sql`c.id, c.machine, c.log, c.command, c.incident, c.body, c.by, c.role, c.issued_at,
   c.expires_at, c.fetched_at, c.finished_at, ${STATUS} AS status, c.status AS answered, c.result, c.act`;
 

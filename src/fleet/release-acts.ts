@@ -9,7 +9,17 @@ import type { ContainmentAction, Role } from '../../machines/vocabulary.ts';
 import { RELEASED_EARLY } from '../domain/posture.ts';
 import { RecorderError } from '../errors.ts';
 import { actName, ActStore, fewAtOnce, NEVER_GIVEN, type StoredAct } from './acts.ts';
-import { COMMAND_COLUMNS, type CommandRow, type CommandStatus, type FleetCommands, reasonOf } from './commands.ts';
+import {
+  COMMAND_COLUMNS,
+  type CommandRow,
+  type CommandStatus,
+  countsIn,
+  type FleetCommands,
+  type MachineCounts,
+  machineCounts,
+  reasonOf,
+  WORST_FIRST,
+} from './commands.ts';
 import type { FleetDatabase } from './database.ts';
 import { digestOfSeen, isWanted, labelledMachines, SENT_NOTHING } from './labelled-machines.ts';
 
@@ -67,7 +77,6 @@ export interface ReleaseProgress {
 }
 
 const RELEASE = 'release_by_label';
-const WORST_FIRST: readonly CommandStatus[] = ['pending', 'refused', 'expired', 'done'];
 
 /** SHA-256 over the machines and those that hold the action there: whoever confirms it has seen these. */
 export function digestOf(candidates: readonly ReleaseCandidate[]): string {
@@ -166,6 +175,17 @@ export class ReleaseActs {
         in_force: inForce.has(machine),
       };
     });
+  }
+
+  /** On how many of its machines an act has come to what. @param seen the machines that count; undefined for all */
+  async countsOf(
+    row: Pick<ReleaseActRow, 'over' | 'detail'>,
+    seen: readonly string[] | undefined,
+  ): Promise<MachineCounts> {
+    const { act, machines } = row.detail;
+    const incidents = machines.reduce((sum, one) => sum + one.incidents.length, 0);
+    const counts = await machineCounts(this.#db, act, incidents, seen);
+    return counts ?? countsIn(await this.progressOf(row));
   }
 
   /** Adds the commands that a process which has ended has left out. */

@@ -15,9 +15,13 @@ import {
   COMMAND_COLUMNS,
   type CommandRow,
   type CommandStatus,
+  countsIn,
   type FleetCommands,
   idIn,
+  type MachineCounts,
+  machineCounts,
   reasonOf,
+  WORST_FIRST,
 } from './commands.ts';
 import type { FleetDatabase } from './database.ts';
 import {
@@ -84,7 +88,6 @@ export interface SilenceProgress {
 }
 
 const BY_LABEL = 'silence_by_label';
-const WORST_FIRST: readonly CommandStatus[] = ['pending', 'refused', 'expired', 'done'];
 const COMMANDS: Readonly<Record<SilenceKind, string>> = { add: 'silence', end: 'end_silence' };
 
 /** What whoever confirms has seen: the machines, and the silences that are ended there. */
@@ -183,6 +186,16 @@ export class SilenceActs {
       const reason = worst !== undefined ? reasonOf(worst) : status === 'expired' ? NEVER_GIVEN : null;
       return { machine, status, reason, silences };
     });
+  }
+
+  /** On how many of its machines an act has come to what. @param seen the machines that count; undefined for all */
+  async countsOf(
+    row: Pick<SilenceActRow, 'over' | 'detail'>,
+    seen: readonly string[] | undefined,
+  ): Promise<MachineCounts> {
+    const { act, targets } = row.detail;
+    const counts = await machineCounts(this.#options.db, act, targets.length, seen);
+    return counts ?? countsIn(await this.progressOf(row));
   }
 
   /** Adds the commands that a process which has ended has left out. */

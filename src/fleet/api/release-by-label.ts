@@ -12,6 +12,7 @@ import { SECOND } from '../../clock.ts';
 import { RecorderError } from '../../errors.ts';
 import type { FleetPrincipal } from '../access.ts';
 import { digestOf, type ReleaseActRow, type ReleaseActs, type ReleaseCandidate } from '../release-acts.ts';
+import { countsIn } from '../commands.ts';
 import { actReads } from './act-routes.ts';
 import { actorIn } from './acting.ts';
 import {
@@ -145,8 +146,9 @@ async function shownAct(
   const among = seen === undefined ? undefined : new Set(seen);
   const machines = detail.machines.filter(({ machine }) => among?.has(machine) ?? true);
   if (machines.length === 0) return undefined;
-  const progress = await acts.progressOf({ over, detail: { ...detail, machines } });
-  const counted = (status: string): number => progress.filter((one) => one.status === status).length;
+  const own = { over, detail: { ...detail, machines } };
+  const progress = isWhole ? await acts.progressOf(own) : [];
+  const counts = isWhole ? countsIn(progress) : await acts.countsOf(own, seen);
   return {
     act,
     action: detail.action,
@@ -156,10 +158,7 @@ async function shownAct(
     by: detail.by,
     at: at.toISOString(),
     count: machines.length,
-    pending: counted('pending'),
-    done: counted('done'),
-    refused: counted('refused'),
-    expired: counted('expired'),
+    ...counts,
     ...(isWhole && { machines: words ? progress : progress.map((one) => ({ ...one, reason: null })) }),
   };
 }

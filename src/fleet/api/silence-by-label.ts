@@ -26,6 +26,7 @@ import {
   type SilenceCandidate,
   type SilenceKind,
 } from '../silence-acts.ts';
+import { countsIn } from '../commands.ts';
 import { actReads } from './act-routes.ts';
 import { actorIn } from './acting.ts';
 import { areLabels, byLabelSchema, requireCount, requireSeen } from './by-label.ts';
@@ -232,8 +233,9 @@ async function shownAct(
   const among = seen === undefined ? undefined : new Set(seen);
   const targets = detail.targets.filter(({ machine }) => among?.has(machine) ?? true);
   if (targets.length === 0) return undefined;
-  const progress = await acts.progressOf({ over, detail: { ...detail, targets } });
-  const counted = (status: string): number => progress.filter((one) => one.status === status).length;
+  const own = { over, detail: { ...detail, targets } };
+  const progress = isWhole ? await acts.progressOf(own) : [];
+  const counts = isWhole ? countsIn(progress) : await acts.countsOf(own, seen);
   return {
     act,
     kind: detail.kind,
@@ -243,11 +245,8 @@ async function shownAct(
     reason: words ? detail.reason : null,
     by: detail.by,
     at: at.toISOString(),
-    count: progress.length,
-    pending: counted('pending'),
-    done: counted('done'),
-    refused: counted('refused'),
-    expired: counted('expired'),
+    count: Object.values(counts).reduce((sum, count) => sum + count, 0),
+    ...counts,
     ...(isWhole && { machines: words ? progress : progress.map((one) => ({ ...one, reason: null })) }),
   };
 }

@@ -1,5 +1,6 @@
 /** Acts by label whose process ended between storing them and giving their commands. */
 import { expect } from 'chai';
+import { sql } from 'kysely';
 import { MachineLog } from '../support/machine-log.ts';
 import { FleetReads } from './support/fleet-reads.ts';
 
@@ -55,6 +56,34 @@ describe('an act by label without its commands', () => {
       expect(reason).to.include('ask again');
     });
   }
+
+  it('has come on a machine to the worst of what its commands there have, in lists as in whole', async () => {
+    const machine = 'oven-1';
+    const name = await act('ACT-ends', 'silence_by_label', MINUTE);
+    const silences = ['SIL-1', 'SIL-2', 'SIL-3'];
+    const targets = silences.map((silence) => ({ machine, silence }));
+    await sql`
+      UPDATE acts SET detail = detail || ${JSON.stringify({ kind: 'end', targets })}::jsonb WHERE id = ${name}`.execute(
+      fleet.db,
+    );
+    const shown = async (): Promise<readonly number[]> => {
+      const { json: whole } = await fleet.send('GET', `/api/v1/silences/by-label/${name}`);
+      const { json: listed } = await fleet.send('GET', '/api/v1/silences/by-label/acts');
+      const one = listed.find((item: { act: string }) => item.act === name);
+      expect({ ...one, machines: whole.machines }).to.deep.equal(whole);
+      return [one.pending, one.done, one.refused, one.expired];
+    };
+    const given = ['done', 'refused', 'done'];
+    for (const [at, state] of given.entries()) {
+      await sql`
+        INSERT INTO commands (machine, id, log, command, body, signed, by, role, issued_at, expires_at, state, act)
+        VALUES (${machine}, ${`CMD-${at}`}, 'l', 'end_silence', ${JSON.stringify({ id: silences[at] })}::jsonb, '', 'ada',
+          'operator', clock_timestamp(), clock_timestamp() + interval '1 hour', ${state}, ${name})`.execute(fleet.db);
+      expect(await shown()).to.deep.equal(at < 2 ? [1, 0, 0, 0] : [0, 0, 1, 0]);
+    }
+    await sql`UPDATE commands SET state = 'done' WHERE act = ${name}`.execute(fleet.db);
+    expect(await shown()).to.deep.equal([0, 1, 0, 0]);
+  });
 
   it('is one act for one key, also of two requests at once', async () => {
     const give = (reason: string) =>
