@@ -143,12 +143,12 @@ const rankOf = ({ severity = 'low', state }: ChangedIncident): number =>
 
 function headOf(incident: OfMachine<ChangedIncident>): string {
   const { id, severity, state, was, source, description, containment_status, recovery_missing, assignee } = incident;
-  const moved = was === undefined ? 'new, ' : was === state ? '' : `${was} → `;
+  const moved = was === undefined ? 'new, ' : was === state ? '' : `${printable(was)} → `;
   return [
     printable(id),
     ...(incident.machine === undefined ? [] : [printable(incident.machine)]),
-    ...(severity === undefined ? [] : [styled(SEVERITY_STYLES[severity], severity)]),
-    ...(state === undefined ? [] : [`${moved}${styled(STATE_STYLES[state], state)}`]),
+    ...(severity === undefined ? [] : [styled(SEVERITY_STYLES[severity], printable(severity))]),
+    ...(state === undefined ? [] : [`${moved}${styled(STATE_STYLES[state], printable(state))}`]),
     ...(containment_status === 'overdue' || containment_status === 'degraded' ? [containment_status] : []),
     ...(recovery_missing === undefined ? [] : ['needs recovery']),
     ...(incident.class === undefined ? [] : [printable(incident.class)]),

@@ -1,5 +1,6 @@
 /** One machine that sends what it likes: the others, and those who look at them, are not harmed. */
 import { expect } from 'chai';
+import { STATES } from '../../machines/vocabulary.ts';
 import { systemClock } from '../../src/clock.ts';
 import { Campaigns } from '../../src/fleet/campaigns.ts';
 import { readFleetPolicy } from '../../src/fleet/fleet-policy.ts';
@@ -50,6 +51,47 @@ describe('a hostile machine', () => {
       expect(status, `${path} ${text}`).to.equal(200);
     }
     expect((await fleet.send('GET', `/api/v1/incidents/get?id=${id}`)).status).to.equal(200);
+  });
+
+  it('keeps nobody from what has changed, and from exports', async () => {
+    const good = await reportedOn('good-1');
+    const log = new MachineLog('h');
+    const id = log.report();
+    const { report, rule } = JSON.parse(log.lines[1]!).data;
+    const { version } = JSON.parse(log.lines.at(-1)!).data;
+    const state = '\u001b[2J';
+    const odd = [
+      { event: 'incident.acknowledged', data: { incident: id, version: version + 1, state, by: 7, note: { a: 1 } } },
+      {
+        event: 'incident.acknowledged',
+        data: { incident: id, version: version + 2, state: null, by: null, note: null },
+      },
+      { event: 'incident.noted', data: { incident: { a: 1 }, version: 'x', state: 7, note: ['x'] } },
+      { event: 'incident.reported', data: { incident: 'INC-Y', version: 1, state, severity: 'dire', rule: null } },
+      { event: 'incident.reported', data: { incident: 'INC-Z', version: 1, state: 'open', report: null, rule } },
+      { event: 'incident.repeated', data: { incident: id, version: version + 3, count: 'x', report } },
+      { event: 'silence.added', data: { silence: null, class: { a: 1 }, q: 7 } },
+      { event: 'log.anchored', data: { anchor: 7 } },
+      { event: 'something', data: {} },
+    ];
+    for (const draft of odd) log.append(draft as never);
+    await fleet.take('hostile', log.lines);
+    const since = 'since=2020-01-01T00:00:00Z';
+    const { json: all, status } = await fleet.send('GET', `/api/v1/incidents/changes?${since}`);
+    expect(status, JSON.stringify(all)).to.equal(200);
+    expect(all.changes.map((one: { id: string }) => one.id)).to.include.members([good]);
+    for (let after = 1; after <= log.through; after += 1) {
+      const { json, text, ...answer } = await fleet.send(
+        'GET',
+        `/api/v1/incidents/changes?machine=hostile&after=${after}`,
+      );
+      expect(answer.status, text).to.equal(200);
+      for (const { was = 'open' } of json.changes) expect(STATES).to.include(was);
+    }
+    for (const path of [`incidents/bundle?machine=hostile&id=${id}`, 'forensic/export?machine=hostile']) {
+      const { status: got, text } = await fleet.send('GET', `/api/v1/${path}`);
+      expect(got, `${path} ${text.slice(0, 500)}`).to.equal(200);
+    }
   });
 
   it('keeps the fleet from no campaign of the others', async () => {

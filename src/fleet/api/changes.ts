@@ -7,7 +7,7 @@
  */
 import { sql } from 'kysely';
 import * as z from 'zod/mini';
-import type { State } from '../../../machines/vocabulary.ts';
+import { type State, STATES } from '../../../machines/vocabulary.ts';
 import { changesSchema } from '../../api/incidents/requests.ts';
 import type { ApiRoute } from '../../api/middleware/routing.ts';
 import { once } from '../../api/request/fields.ts';
@@ -324,7 +324,7 @@ async function firstSince(
   return rows[0]?.seq === null || rows[0] === undefined ? last + 1 : rows[0].seq;
 }
 
-/** The state of an incident after one of its entries. */
+/** The state of an incident after one of its entries; undefined where that is none, as a machine may send anything. */
 async function stateAt(
   db: FleetDatabase,
   incident: { readonly machine: string; readonly log: string; readonly id: string },
@@ -333,5 +333,6 @@ async function stateAt(
   const { lines } = await historyOf(db, incident, version - 1, 1);
   if (lines[0] === undefined) return undefined;
   const entry = readEntry(lines[0]);
-  return isAboutIncident(entry) && entry.data.version === version ? entry.data.state : undefined;
+  if (!isAboutIncident(entry) || entry.data.version !== version) return undefined;
+  return STATES.find((state) => state === entry.data.state);
 }
