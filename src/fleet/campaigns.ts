@@ -34,6 +34,8 @@ const MOST_ENTRIES = 2000;
 const LONGEST_LOOK = 5 * SECOND;
 /** How far back logs are looked for that have advanced: transactions become visible in another order than their times. */
 const OVERLAP = MINUTE;
+/** How often all logs are looked at, in milliseconds: some are built, or are to be counted again, long after they have advanced. */
+const ALL_EVERY = MINUTE;
 /** How many members are compared with those around them in one query, and with how many each. */
 const COMPARED_AT_ONCE = 50;
 const MOST_COMPARED = 10_000;
@@ -64,6 +66,8 @@ export class Campaigns {
   readonly #options: CampaignsOptions;
   /** The time of the database at which nothing was left to look at. */
   #through: Date | undefined;
+  /** When all logs are looked at next: milliseconds of a clock that does not jump. */
+  #allDue = -Infinity;
 
   constructor(options: CampaignsOptions) {
     this.#options = options;
@@ -72,10 +76,11 @@ export class Campaigns {
   /** Looks through what the logs have got, and raises what is a campaign. */
   async look(): Promise<void> {
     const { db, clock } = this.#options;
-    const until = clock.monotonic() + LONGEST_LOOK;
+    const begun = clock.monotonic();
+    const until = begun + LONGEST_LOOK;
+    const since = begun < this.#allDue ? this.#through : undefined;
     const { rows: times } = await sql<{ now: Date }>`SELECT clock_timestamp() AS now`.execute(db);
     for (;;) {
-      const since = this.#through;
       const { rows } = await sql<Omit<LogSlice, 'to'> & { readonly through: number }>`
         SELECT l.machine, l.log, l.built AS through, greatest(p.counted, l.first_seq - 1) AS done,
           greatest(p.through, l.first_seq - 1) AS known
@@ -92,6 +97,7 @@ export class Campaigns {
       }
       if (!isAll) continue;
       this.#through = times[0]!.now;
+      if (since === undefined) this.#allDue = begun + ALL_EVERY;
       return;
     }
   }

@@ -1,7 +1,7 @@
 /** What campaigns have: counted as they grow, and always what one would count. */
 import { expect } from 'chai';
 import { sql } from 'kysely';
-import { systemClock } from '../../src/clock.ts';
+import { MINUTE, systemClock } from '../../src/clock.ts';
 import type { FleetPrincipal } from '../../src/fleet/access.ts';
 import { CampaignNews } from '../../src/fleet/campaign-news.ts';
 import { Campaigns } from '../../src/fleet/campaigns.ts';
@@ -119,6 +119,30 @@ onEachEngine('the counts of campaigns', (engine) => {
     for (const { campaign, ...one } of all)
       expect(stored).to.deep.include({ campaign, incidents: one.incidents, unresolved: one.unresolved });
   }).timeout(120_000);
+
+  it('are counted again when read models were made again, by a process that has looked before', async () => {
+    let now = systemClock.monotonic();
+    const campaigns = new Campaigns({
+      db: fleet.db,
+      clock: { monotonic: () => now },
+      policy: () => POLICY,
+      log: { warn() {} },
+    });
+    const log = new MachineLog('a');
+    log.report({ x: 'same' });
+    await fleet.take('a', log.lines);
+    // Nothing was heard of it for a while.
+    await fleet.db
+      .updateTable('logs')
+      .set({ advanced_at: sql`clock_timestamp() - interval '1 hour'` })
+      .execute();
+    await campaigns.look();
+    await fleet.db.updateTable('campaign_progress').set({ counted: 0 }).execute();
+    now += 10 * MINUTE;
+    await campaigns.look();
+    const { counted } = await fleet.db.selectFrom('campaign_progress').select('counted').executeTakeFirstOrThrow();
+    expect(counted).to.equal(log.through);
+  });
 
   it('give members in pages', async () => {
     for (const name of ['a', 'd']) {
