@@ -128,15 +128,27 @@ export class Campaigns {
         counted = greatest(campaign_progress.counted, excluded.counted)`.execute(db);
   }
 
-  /** Stores new members in a transaction of their own, so that of two processes at least the second one sees both. */
+  /**
+   * Stores new members in a transaction of their own, so that of two processes at least the second one sees both. What another
+   * history of the machine has as well is a member of this one from now on: an incident counts once.
+   */
   async #add({ machine, log }: LogSlice, members: readonly NewMember[]): Promise<void> {
     await sql`
+      WITH m AS MATERIALIZED (
+        SELECT * FROM unnest(
+          ${members.map(({ incident }) => incident)}::text[], ${members.map(({ signature }) => signature)}::text[],
+          ${members.map(({ at }) => at)}::timestamptz[]) AS m (incident, signature, at)
+      ), left_behind AS (
+        DELETE FROM campaign_members o USING m
+        WHERE o.machine = ${machine} AND o.incident = m.incident AND o.log <> ${log}
+          AND o.signature = m.signature AND o.at = m.at
+        RETURNING o.incident, o.stored_at
+      )
       INSERT INTO campaign_members (machine, log, incident, signature, at, stored_at, unresolved, rank)
-      SELECT ${machine}, ${log}, m.incident, m.signature, m.at, coalesce(e.stored_at, now()),
+      SELECT ${machine}, ${log}, m.incident, m.signature, m.at,
+        coalesce((SELECT min(b.stored_at) FROM left_behind b WHERE b.incident = m.incident), e.stored_at, now()),
         coalesce(i.state <> 'resolved', false), i.rank
-      FROM unnest(
-        ${members.map(({ incident }) => incident)}::text[], ${members.map(({ signature }) => signature)}::text[],
-        ${members.map(({ at }) => at)}::timestamptz[]) AS m (incident, signature, at)
+      FROM m
       LEFT JOIN incidents i ON i.machine = ${machine} AND i.log = ${log} AND i.id = m.incident
       LEFT JOIN entries e ON e.machine = ${machine} AND e.log = ${log} AND e.seq = i.number
       ON CONFLICT DO NOTHING`.execute(this.#options.db);

@@ -120,6 +120,34 @@ onEachEngine('the counts of campaigns', (engine) => {
       expect(stored).to.deep.include({ campaign, incidents: one.incidents, unresolved: one.unresolved });
   }).timeout(120_000);
 
+  it('have an incident once, also where its machine has written its history again, and comes back to the first', async () => {
+    const [first, second] = ['guard-1', 'guard-2'].map((source) => {
+      const log = new MachineLog('a');
+      log.append({ event: 'guard.heard', data: { source } });
+      return { log, incidents: [log.report({ x: 'same' }), log.report({ x: 'same' })] };
+    }) as [{ log: MachineLog; incidents: string[] }, { log: MachineLog; incidents: string[] }];
+    const other = new MachineLog('d');
+    other.report({ x: 'same' });
+    await fleet.take('a', first.log.lines);
+    await fleet.take('d', other.lines);
+    const numbers = async (): Promise<unknown> => {
+      await look();
+      const [one] = await shown('', TOKEN);
+      const { json } = await fleet.send('GET', `/api/v1/campaigns/${one!.campaign}`, { token: TOKEN });
+      return [one!.incidents, one!.unresolved, json.members.length];
+    };
+    expect(await numbers()).to.deep.equal([3, 3, 3]);
+    second.log.command(second.incidents[0]!, 'resolve');
+    await fleet.take('a', second.log.lines);
+    expect(await numbers()).to.deep.equal([3, 2, 3]);
+    for (const id of first.incidents) {
+      const from = first.log.through + 1;
+      first.log.command(id, 'resolve');
+      await fleet.take('a', first.log.lines.slice(from - 1), from);
+    }
+    expect(await numbers()).to.deep.equal([3, 1, 3]);
+  });
+
   it('are counted again when read models were made again, by a process that has looked before', async () => {
     let now = systemClock.monotonic();
     const campaigns = new Campaigns({
