@@ -10,12 +10,15 @@
  * | Node `socket.parser.onIncoming` | `src/api/server/connections.ts` | a parser can't be stopped in the middle of a chunk, which may hold a thousand requests |
  * | Node `response._keepAliveTimeout` | `src/api/server/api-server.ts` | only with a time-out of its own does Node announce one, and then it sets the timer of the socket twice for each request; `api-server.test.ts` asks for the header |
  * | Node `server._listen2` | `src/api/server/bind.ts` | `listen` loads the modules for clusters and child processes first; where there is none, `listen` is called |
+ * | PGlite `Module._PostgresMainLoopOnce` | `src/fleet/pglite/pglite-worker.ts` | PGlite goes on after an exception that has left PostgreSQL in the middle; the tests of failed syncs ask for the end |
+ * | Emscripten `NODEFS.stream_ops` | `src/fleet/pglite/synced-folder.ts` | the only place where a file of PGlite can be synced; the tests of power cuts ask for it |
  * | files inside packages | `src/build` | the bundle replaces or picks them, so that a start loads less |
  */
 import { globSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { PGlite } from '@electric-sql/pglite';
 import { createActor, createMachine } from 'xstate';
 import * as z from 'zod/mini';
 import { ROOT } from './support/running-service.ts';
@@ -29,6 +32,8 @@ const USES = [
   '_zod src/build/json-schemas.ts',
   '_keepAliveTimeout src/api/server/api-server.ts',
   '_listen2 src/api/server/bind.ts',
+  '_PostgresMainLoopOnce src/fleet/pglite/pglite-worker.ts',
+  'stream_ops src/fleet/pglite/synced-folder.ts',
 ];
 
 /** Files of packages that `src/build` replaces or picks, and a text in another file that loads them. */
@@ -45,7 +50,7 @@ const FILES = [
 ] as const;
 
 /** A member whose name begins with an underscore (`z._default` is public), or one of the others in the table. */
-const PRIVATE = /(?<!\bz)\.(_[a-z]\w*)|\b(_[a-z]\w*): \{|\b(getTransitionData)\b/gi;
+const PRIVATE = /(?<!\bz)\.(_[a-z]\w*)|\b(_[a-z]\w*): \{|\b(getTransitionData|stream_ops)\b/gi;
 
 const machine = createMachine(
   {
@@ -114,6 +119,19 @@ describe('the private fields of other packages', () => {
       },
     });
     expect(seen).to.deep.equal(['custom']);
+  });
+
+  it('PGlite: each message of the protocol goes through _PostgresMainLoopOnce, also when another function has its place', async () => {
+    const pglite = await PGlite.create();
+    const loop = pglite.Module._PostgresMainLoopOnce;
+    let count = 0;
+    pglite.Module._PostgresMainLoopOnce = () => {
+      count += 1;
+      loop();
+    };
+    await pglite.query('SELECT 1');
+    await pglite.close();
+    expect(count).to.be.above(0);
   });
 
   for (const [path, loader, text] of FILES) {
