@@ -308,7 +308,7 @@ const CAMPAIGNS: readonly string[] = [
     stored_at timestamptz(3) NOT NULL,
     unresolved boolean NOT NULL,
     rank smallint,
-    PRIMARY KEY (machine, log, incident)
+    PRIMARY KEY (machine, incident, log)
   )`,
   `CREATE INDEX IF NOT EXISTS campaign_members_by_signature ON campaign_members (signature, at, machine, incident)
     INCLUDE (log)`,

@@ -1,7 +1,7 @@
 /** What campaigns have: counted as they grow, and always what one would count. */
 import { expect } from 'chai';
 import { sql } from 'kysely';
-import { systemClock } from '../../src/clock.ts';
+import { MINUTE, systemClock } from '../../src/clock.ts';
 import type { FleetPrincipal } from '../../src/fleet/access.ts';
 import { CampaignNews } from '../../src/fleet/campaign-news.ts';
 import { Campaigns } from '../../src/fleet/campaigns.ts';
@@ -119,6 +119,58 @@ onEachEngine('the counts of campaigns', (engine) => {
     for (const { campaign, ...one } of all)
       expect(stored).to.deep.include({ campaign, incidents: one.incidents, unresolved: one.unresolved });
   }).timeout(120_000);
+
+  it('have an incident once, also where its machine has written its history again, and comes back to the first', async () => {
+    const [first, second] = ['guard-1', 'guard-2'].map((source) => {
+      const log = new MachineLog('a');
+      log.append({ event: 'guard.silent', data: { source, every_ms: 1000, silent_ms: 2000 } });
+      return { log, incidents: [log.report({ x: 'same' }), log.report({ x: 'same' })] };
+    }) as [{ log: MachineLog; incidents: string[] }, { log: MachineLog; incidents: string[] }];
+    const other = new MachineLog('d');
+    other.report({ x: 'same' });
+    await fleet.take('a', first.log.lines);
+    await fleet.take('d', other.lines);
+    const numbers = async (): Promise<unknown> => {
+      await look();
+      const [one] = await shown('', TOKEN);
+      const { json } = await fleet.send('GET', `/api/v1/campaigns/${one!.campaign}`, { token: TOKEN });
+      return [one!.incidents, one!.unresolved, json.members.length];
+    };
+    expect(await numbers()).to.deep.equal([3, 3, 3]);
+    second.log.command(second.incidents[0]!, 'resolve');
+    await fleet.take('a', second.log.lines);
+    expect(await numbers()).to.deep.equal([3, 2, 3]);
+    for (const id of first.incidents) {
+      const from = first.log.through + 1;
+      first.log.command(id, 'resolve');
+      await fleet.take('a', first.log.lines.slice(from - 1), from);
+    }
+    expect(await numbers()).to.deep.equal([3, 1, 3]);
+  });
+
+  it('are counted again when read models were made again, by a process that has looked before', async () => {
+    let now = systemClock.monotonic();
+    const campaigns = new Campaigns({
+      db: fleet.db,
+      clock: { monotonic: () => now },
+      policy: () => POLICY,
+      log: { warn() {} },
+    });
+    const log = new MachineLog('a');
+    log.report({ x: 'same' });
+    await fleet.take('a', log.lines);
+    // Nothing was heard of it for a while.
+    await fleet.db
+      .updateTable('logs')
+      .set({ advanced_at: sql`clock_timestamp() - interval '1 hour'` })
+      .execute();
+    await campaigns.look();
+    await fleet.db.updateTable('campaign_progress').set({ counted: 0 }).execute();
+    now += 10 * MINUTE;
+    await campaigns.look();
+    const progress = await fleet.db.selectFrom('campaign_progress').select('counted').executeTakeFirst();
+    expect(progress).to.deep.equal({ counted: log.through });
+  });
 
   it('give members in pages', async () => {
     for (const name of ['a', 'd']) {

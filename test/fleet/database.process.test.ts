@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { sql } from 'kysely';
 import { isUnreachable, openDatabase } from '../../src/fleet/database.ts';
 import { durabilityWarnings } from '../../src/fleet/durability.ts';
+import { lockFolder } from '../../src/fleet/pglite/folder-lock.ts';
 import { Engine } from './support/engines.ts';
 import { Postgres, postgresPrograms } from './support/postgres.ts';
 
@@ -53,6 +54,33 @@ describe('the database of the fleet', () => {
       expect(readdirSync(parent).toSorted()).to.deep.equal(['database', 'database.lock']);
     } finally {
       for (const child of children) child.kill();
+      rmSync(parent, { recursive: true, force: true });
+    }
+  });
+
+  it('takes no other process for the one that has left a lock and had the same number', async () => {
+    const parent = mkdtempSync(join(tmpdir(), 'fleet-lock-'));
+    const folder = join(parent, 'database');
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    const other = process.ppid;
+    const start = readFileSync(`/proc/${other}/stat`, 'utf8').split(') ').at(-1)!.split(' ')[19];
+    const lockedOver = async (text: string): Promise<string> => {
+      writeFileSync(`${folder}.lock`, text);
+      const unlock = await lockFolder(folder).catch((error: { readonly code: string }) => error.code);
+      if (typeof unlock === 'string') return unlock;
+      unlock();
+      return 'locked';
+    };
+    try {
+      expect(await lockedOver(`${other} 1 ${boot}`)).to.equal('locked');
+      expect(await lockedOver(`${other} ${start} 00000000-0000-0000-0000-000000000000`)).to.equal('locked');
+      expect(await lockedOver(`${other} ${start} ${boot}`)).to.equal('config');
+      const unlock = await lockFolder(join(parent, 'another'));
+      expect(
+        await lockFolder(join(parent, 'another')).catch((error: { readonly code: string }) => error.code),
+      ).to.equal('config');
+      unlock();
+    } finally {
       rmSync(parent, { recursive: true, force: true });
     }
   });

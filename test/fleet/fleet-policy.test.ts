@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { CLASSES } from '../../machines/vocabulary.ts';
-import { stretchOf } from '../../src/fleet/campaigns.ts';
+import { stretchOf } from '../../src/fleet/campaign-growth.ts';
 import { DEFAULT_CAMPAIGNS, parseFleetPolicy, readFleetPolicy } from '../../src/fleet/fleet-policy.ts';
 import { policyChanges, unifiedDiff } from '../../src/fleet/policy-diff.ts';
 

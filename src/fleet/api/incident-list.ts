@@ -209,7 +209,8 @@ export class FleetList {
       last = rows.at(-1) ?? last;
       bytes += admitted.slice(counted).reduce((sum, one) => sum + one.bytes, 0);
       counted = admitted.length;
-      if (admitted.length > limit || bytes > most) break;
+      // A first one that is longer than a page is a page, and whether there are others is not known yet.
+      if (admitted.length > limit || (bytes > most && admitted.length > 1)) break;
       const isEnough = looked >= this.#most || (looked >= LOOKED_AT_ONCE && performance.now() > until);
       if (isEnough && last !== undefined) {
         return { incidents: admitted, next: { ...placeOf(last, query, undefined), isHidden: true } };

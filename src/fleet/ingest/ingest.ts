@@ -494,6 +494,8 @@ export class Ingest {
       .where('log', '=', log)
       .execute();
     await markAll(tx, machine);
+    // The incidents of a history that comes back are members of campaigns with this history again.
+    await tx.deleteFrom('campaign_progress').where('machine', '=', machine).where('log', '=', log).execute();
     const id = divergence.why === 'returned' ? `log_diverged:${log}:returned` : `log_diverged:${log}`;
     const all = JSON.stringify({ ...divergence, log: row.identity, ...detail, times: 1 });
     await sql`

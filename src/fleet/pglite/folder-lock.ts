@@ -1,4 +1,7 @@
-/** One process at a time has a folder of PGlite. */
+/**
+ * One process at a time has a folder of PGlite. The file that says so names the process by its number, its start and the boot of
+ * the machine: after a reboot another process may have the number.
+ */
 import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { link, mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -16,12 +19,12 @@ export async function lockFolder(folder: string): Promise<() => void> {
   const path = `${folder}.lock`;
   const own = `${path}.${process.pid}-${randomBytes(4).toString('hex')}`;
   // A lock is there with its holder at once: an empty one would look like what a dead process has left.
-  await writeFile(own, String(process.pid), { flag: 'wx', mode: 0o600 });
+  await writeFile(own, await ownName(), { flag: 'wx', mode: 0o600 });
   try {
     while (!(await isLinked(own, path))) {
       const holder = await holderOf(path);
-      if (isOthers(holder)) {
-        const message = `${folder} is in use by process ${holder}; end that first, or use a server: FLEET_DATABASE_URL`;
+      if (await isHeldBy(holder)) {
+        const message = `${folder} is in use by process ${pidOf(holder)}; end that first, or use a server: FLEET_DATABASE_URL`;
         throw new RecorderError('config', message);
       }
       await removeDead(path, own);
@@ -42,14 +45,14 @@ async function removeDead(path: string, own: string): Promise<void> {
   if (await isLinked(own, turn)) {
     // One that its process has removed meanwhile may be another's at any moment.
     const text = await readFile(path, 'utf8').catch(() => undefined);
-    if (text !== undefined && !isOthers(Number(text))) rmSync(path, { force: true });
+    if (text !== undefined && !(await isHeldBy(text))) rmSync(path, { force: true });
     rmSync(turn, { force: true });
     return;
   }
   const holder = await holderOf(turn);
-  // 0: the other one is done.
-  if (holder !== 0 && !isAlive(holder))
-    throw new RecorderError('config', `process ${holder} has died with ${turn}; remove that file`);
+  // Without one, the other is done.
+  if (holder !== '' && !(await isHeldBy(holder)))
+    throw new RecorderError('config', `process ${pidOf(holder)} has died with ${turn}; remove that file`);
   await setTimeout(10);
 }
 
@@ -64,11 +67,38 @@ async function isLinked(file: string, name: string): Promise<boolean> {
   }
 }
 
-/** The process that a lock names; 0 where there is none. */
-const holderOf = async (path: string): Promise<number> => Number(await readFile(path, 'utf8').catch(() => '0'));
+/** What a lock says of its holder; empty where there is none. */
+const holderOf = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '');
 
-/** Whether a lock is that of another living process. A container gives every process the same number. */
-const isOthers = (holder: number): boolean => holder !== process.pid && isAlive(holder);
+const pidOf = (holder: string): number => Number(holder.split(' ')[0]);
+
+/** Stands for a start or a boot that can't be read here: then only the number counts. */
+const UNKNOWN = '-';
+
+const ownName = async (): Promise<string> =>
+  `${process.pid} ${(await startOf(process.pid)) ?? UNKNOWN} ${await thisBoot()}`;
+
+/** Whether the process that a lock names is alive. */
+async function isHeldBy(holder: string): Promise<boolean> {
+  const [, start = UNKNOWN, boot = UNKNOWN] = holder.split(' ');
+  const [pid, now] = [pidOf(holder), await thisBoot()];
+  if (boot !== UNKNOWN && now !== UNKNOWN && boot !== now) return false;
+  const found = await startOf(pid);
+  if (start !== UNKNOWN && found !== undefined) return found === start;
+  // A container gives every process the same number.
+  return pid !== process.pid && isAlive(pid);
+}
+
+/** When a process started, in ticks since the boot: proc_pid_stat(5). Undefined when there is none, or it is hidden. */
+async function startOf(pid: number): Promise<string | undefined> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  // The second field, the name, is in parentheses and may hold anything.
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+}
+
+/** The boot of the machine: random(4). */
+const thisBoot = async (): Promise<string> =>
+  (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => UNKNOWN)).trim();
 
 function isAlive(pid: number): boolean {
   try {

@@ -45,6 +45,30 @@ describe('pages of incidents with long documents', () => {
   });
 });
 
+describe('a page with an incident that is longer than a page', () => {
+  it('is followed by the others', async () => {
+    const fleet = await FleetReads.start({ folder: undefined }, undefined, { few: 0 });
+    try {
+      await fleet.enrol('oven-1');
+      const log = new MachineLog('oven-1');
+      const long = log.report({ long: 'x'.repeat(PAGE_BYTES + 1) });
+      const [acknowledged, other] = [log.report(), log.report()];
+      // The long one is alone in the first group of the order.
+      for (const id of [acknowledged, other]) log.command(id, 'acknowledge');
+      await fleet.take('oven-1', log.lines);
+      const seen: string[] = [];
+      for (let path: string | undefined = '/api/v1/incidents?sort=state'; path !== undefined;) {
+        const { json, headers } = await fleet.send('GET', path);
+        seen.push(...json.map(({ id }: { id: string }) => id));
+        path = /<([^>]+)>; rel="next"/.exec(String(headers.link ?? ''))?.[1];
+      }
+      expect(seen).to.deep.equal([long, other, acknowledged]);
+    } finally {
+      await fleet.stop();
+    }
+  });
+});
+
 describe('groups of incidents that are counted in the database', () => {
   it('are those of incidents that are looked at', async () => {
     const fleets = [
