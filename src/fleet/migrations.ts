@@ -112,6 +112,7 @@ const OF_MACHINES: readonly string[] = [
     carried bigint,
     dedup_key text,
     current boolean NOT NULL,
+    contained boolean NOT NULL DEFAULT false,
     acknowledged_at timestamptz(3),
     resolved_at timestamptz(3),
     confirmed_at timestamptz(3),

@@ -150,6 +150,8 @@ export interface IncidentsTable {
   dedup_key: string | null;
   /** Whether lists show it: false where a later history of the machine has the same incident. */
   current: boolean;
+  /** Whether it was ever contained. */
+  contained: boolean;
   /** When it was acknowledged and resolved, and when the last of its actions was confirmed, once all are. */
   acknowledged_at: OptionalTime;
   resolved_at: OptionalTime;

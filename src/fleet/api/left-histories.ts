@@ -38,10 +38,9 @@ export async function countsOfLeft(
 ): Promise<readonly LeftCount[]> {
   const { rows } = await sql<Row>`
     SELECT i.machine, i.class, i.rank, i.state, i.drill, i.containment, i.recovery, i.resolution,
-      position('"contained_at":' IN d.document) > 0 AS contained, i.acknowledged_at IS NOT NULL AS acknowledged,
+      i.contained, i.acknowledged_at IS NOT NULL AS acknowledged,
       i.resolved_at IS NOT NULL AS resolved, count(*) AS count
     FROM logs l JOIN incidents i ON i.machine = l.machine AND i.log = l.log AND i.current
-      JOIN documents d ON d.machine = i.machine AND d.log = i.log AND d.id = i.id
     WHERE NOT l.active ${machines === undefined ? sql`` : sql`AND l.machine = ${anyText(machines)}`}
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11`.execute(db);
   return rows.flatMap((row) => countsOf(row));

@@ -133,10 +133,10 @@ async function putIncidents(
     await sql`
       INSERT INTO incidents (machine, log, current, id, number, class, rank, state, source, created_at, updated_at,
         assignee, containment, recovery, attention, snoozed_until, resolution, drill, version, decisive, carried,
-        dedup_key, acknowledged_at, resolved_at, confirmed_at, waited, bytes)
+        dedup_key, contained, acknowledged_at, resolved_at, confirmed_at, waited, bytes)
       SELECT ${machine}, ${log}, ${isCurrent}, id, number, class, rank, state, source, created_at, updated_at, assignee,
         containment, recovery, attention, snoozed_until, resolution, drill, version, decisive, carried, dedup_key,
-        acknowledged_at, resolved_at, confirmed_at, waited, bytes
+        contained, acknowledged_at, resolved_at, confirmed_at, waited, bytes
       FROM unnest(
         ${texts(of.map(({ id }) => id))}, ${bigints(all.map(({ seq }) => seq))},
         ${texts(of.map((one) => one.class))}, ${integers(of.map(({ severity }) => rankOf(severity)))},
@@ -148,11 +148,11 @@ async function putIncidents(
         ${texts(of.map(({ resolution }) => columnOrNull(resolution)))}, ${integers(of.map(drillColumn))},
         ${integers(of.map(({ version }) => version))}, ${integers(all.map(({ decisive }) => decisive))},
         ${bigints(all.map(({ carried }) => carried ?? null))},
-        ${texts(of.map(({ dedup_key }) => columnOrNull(dedup_key)))}, ${ends(of)},
+        ${texts(of.map(({ dedup_key }) => columnOrNull(dedup_key)))}, ${booleans(of.map(wasContained))}, ${ends(of)},
         ${integers(of.map(({ id }) => Buffer.byteLength(changes.documents.get(id)!)))}
       ) AS new (id, number, class, rank, state, source, created_at, updated_at, assignee, containment, recovery,
-        attention, snoozed_until, resolution, drill, version, decisive, carried, dedup_key, acknowledged_at, resolved_at,
-        confirmed_at, waited, bytes)`.execute(tx);
+        attention, snoozed_until, resolution, drill, version, decisive, carried, dedup_key, contained, acknowledged_at,
+        resolved_at, confirmed_at, waited, bytes)`.execute(tx);
   }
   if (changed.length > 0) {
     const all = changed.map(({ now }) => now);
@@ -161,7 +161,7 @@ async function putIncidents(
       UPDATE incidents AS old SET rank = new.rank, state = new.state, updated_at = new.updated_at,
         assignee = new.assignee, containment = new.containment, recovery = new.recovery, attention = new.attention,
         snoozed_until = new.snoozed_until, resolution = new.resolution, drill = new.drill, version = new.version,
-        decisive = new.decisive, carried = new.carried, acknowledged_at = new.acknowledged_at,
+        decisive = new.decisive, carried = new.carried, contained = new.contained, acknowledged_at = new.acknowledged_at,
         resolved_at = new.resolved_at, confirmed_at = new.confirmed_at, waited = new.waited, bytes = new.bytes
       FROM unnest(
         ${texts(of.map(({ id }) => id))}, ${integers(of.map(({ severity }) => rankOf(severity)))},
@@ -171,10 +171,10 @@ async function putIncidents(
         ${times(of.map(({ snoozed_until }) => timeOrNull(snoozed_until)))},
         ${texts(of.map(({ resolution }) => columnOrNull(resolution)))}, ${integers(of.map(drillColumn))},
         ${integers(of.map(({ version }) => version))}, ${integers(all.map(({ decisive }) => decisive))},
-        ${bigints(all.map(({ carried }) => carried ?? null))}, ${ends(of)},
+        ${bigints(all.map(({ carried }) => carried ?? null))}, ${booleans(of.map(wasContained))}, ${ends(of)},
         ${integers(of.map(({ id }) => Buffer.byteLength(changes.documents.get(id)!)))}
       ) AS new (id, rank, state, updated_at, assignee, containment, recovery, attention, snoozed_until, resolution,
-        drill, version, decisive, carried, acknowledged_at, resolved_at, confirmed_at, waited, bytes)
+        drill, version, decisive, carried, contained, acknowledged_at, resolved_at, confirmed_at, waited, bytes)
       WHERE old.machine = ${machine} AND old.log = ${log} AND old.id = new.id`.execute(tx);
   }
 }
@@ -234,6 +234,8 @@ async function putLaterWords(tx: Tx, { machine, log }: History, { incidents }: B
     await sql`
       DELETE FROM later_words WHERE machine = ${machine} AND log = ${log} AND id = ANY(${texts(dropped)})`.execute(tx);
 }
+
+const wasContained = ({ contained_at }: Incident): boolean => contained_at !== undefined;
 
 /** When incidents came to their ends, and whether they wait: four columns. */
 function ends(of: readonly Incident[]): RawBuilder<unknown> {

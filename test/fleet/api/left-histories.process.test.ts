@@ -26,7 +26,7 @@ describe('incidents of histories that a machine has left', () => {
     await fleet.take('two', other.lines);
     const numbers = async () => {
       const all = await fleet.send('GET', '/api/v1/incidents?limit=1000');
-      const list = all.json as { machine: string; state: string; class: string; acknowledged_at?: string }[];
+      const list = all.json as { machine: string; state: string; class: string; contained_at?: string }[];
       const of = (state: string) => list.filter((incident) => incident.state === state).length;
       const resolvedCount = list.filter(({ state }) => state === 'resolved').length;
       const { json: stats } = await fleet.send('GET', '/api/v1/stats');
@@ -39,6 +39,7 @@ describe('incidents of histories that a machine has left', () => {
           list.length,
           of('acknowledged'),
           resolvedCount,
+          list.filter(({ contained_at: at }) => at !== undefined).length,
           list.filter(({ machine, state }) => machine === 'one' && state !== 'resolved').length,
         ],
         counted: [
@@ -46,6 +47,7 @@ describe('incidents of histories that a machine has left', () => {
           stats.total_incidents,
           Number(open.headers['x-total-count']),
           stats.resolved_count,
+          stats.contained_count,
           one.incidents.unresolved,
         ],
       };
