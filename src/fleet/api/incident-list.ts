@@ -171,8 +171,12 @@ export class FleetList {
       ...(head === undefined ? [] : [sql`i.number <= ${head}`]),
       ...(after === undefined ? [] : [behind(after, byNumber)]),
     ];
-    // The planner must not go through all incidents in their order to find the few.
-    const { rows } = await sql<ListedIncident>`
+    const place = (row: ListedIncident): FleetPlace => placeOf(row, query, head);
+    let last: ListedIncident | undefined;
+    let incidents: readonly ListedIncident[] = [];
+    for (const size of sizesOf(query, silencing)) {
+      // The planner must not go through all incidents in their order to find the few.
+      const { rows } = await sql<ListedIncident>`
       WITH i AS MATERIALIZED (
         SELECT i.machine, i.log, i.id, i.number, i.created_at, i.updated_at, i.class, i.rank, i.state, i.source, i.assignee,
           i.bytes
@@ -182,10 +186,15 @@ export class FleetList {
         ${keyOf(key)} AS key, i.bytes,
         true AS admitted, 0 AS looked
       FROM i ORDER BY ${wholeOrder(sort, byNumber)}
-      LIMIT ${silencing?.isByWords === true ? FEW + 1 : limit + 1}`.execute(this.#db);
-    const kept = silencing === undefined ? rows : await silencing.kept(rows, limit + 1);
-    const place = (row: ListedIncident): FleetPlace => placeOf(row, query, head);
-    return { ...pageOf(kept, query, place), head };
+      LIMIT ${size}`.execute(this.#db);
+      const kept = silencing === undefined ? rows : await silencing.kept(rows, limit + 1);
+      const page = pageOf(kept, query, place);
+      if (page.next !== undefined || rows.length < size) return { ...page, head };
+      last = rows.at(-1);
+      incidents = page.incidents;
+    }
+    // Silences have left out most of very many.
+    return { incidents, head, next: { ...place(last!), isHidden: true } };
   }
 
   async #newestOf(machine: string): Promise<number> {
@@ -234,6 +243,13 @@ export class FleetList {
       }
     }
   }
+}
+
+/** How many of the gathered are read: silences may leave out most of the first, and then more are. */
+function sizesOf({ limit, bytes = PAGE_BYTES }: Query, silencing: Silencing | undefined): readonly number[] {
+  if (silencing?.isByWords !== true) return [limit + 1];
+  const first = 2 * Math.min(limit, bytes === Infinity ? limit : USUAL_PAGE) + 1;
+  return first > FEW ? [FEW + 1] : [first, FEW + 1];
 }
 
 /** The first of some incidents, and the place behind them where there are more. */

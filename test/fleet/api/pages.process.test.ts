@@ -69,6 +69,48 @@ describe('a page with an incident that is longer than a page', () => {
   });
 });
 
+describe('pages of incidents of which silences leave out most', () => {
+  it('have all of the others, and those that are silenced, once', async () => {
+    const fleet = await FleetReads.start({ folder: undefined });
+    try {
+      await fleet.enrol('oven-1');
+      const log = new MachineLog('oven-1');
+      const plain = Array.from({ length: 30 }, () => log.report());
+      // More than are read at first, and newer: they come first.
+      const silenced = Array.from({ length: 900 }, () => log.report(undefined, 'Only noise'));
+      log.append({
+        event: 'silence.added',
+        data: {
+          silence: 'SIL-1',
+          class: [],
+          source: [],
+          severity: [],
+          q: 'noise',
+          from: '2026-11-01T00:00:00.000Z',
+          until: '2100-01-01T00:00:00.000Z',
+          reason: 'known',
+        },
+      });
+      await fleet.take('oven-1', log.lines);
+      for (const [query, ids] of [
+        ['silenced=false', plain],
+        ['silenced=true', silenced],
+        ['silenced=false&limit=7', plain],
+      ] as const) {
+        const seen: string[] = [];
+        for (let path: string | undefined = `/api/v1/incidents?${query}`; path !== undefined;) {
+          const { json, headers } = await fleet.send('GET', path);
+          seen.push(...json.map(({ id }: { id: string }) => id));
+          path = /<([^>]+)>; rel="next"/.exec(String(headers.link ?? ''))?.[1];
+        }
+        expect(seen, query).to.deep.equal(ids.toReversed());
+      }
+    } finally {
+      await fleet.stop();
+    }
+  });
+});
+
 describe('groups of incidents that are counted in the database', () => {
   it('are those of incidents that are looked at', async () => {
     const fleets = [

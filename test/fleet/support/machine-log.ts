@@ -67,7 +67,7 @@ export class MachineLog {
   }
 
   /** @returns the incident's identifier */
-  report(evidence: Record<string, string> = { process: 'bash' }): string {
+  report(evidence: Record<string, string> = { process: 'bash' }, description = 'Ignores its rules'): string {
     this.#count += 1;
     const id = `INC-20261101-${this.#name}${String(this.#count).padStart(6, '0')}`;
     const rule = BUILT_IN_RULES.prompt_injection;
@@ -75,7 +75,7 @@ export class MachineLog {
     const report = {
       class: 'prompt_injection',
       source: 'tool-firewall',
-      description: 'Ignores its rules',
+      description,
       evidence,
     } as const;
     this.append({
