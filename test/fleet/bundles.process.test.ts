@@ -12,7 +12,6 @@ import { exportKeyOf } from '../../src/bundle/export-key.ts';
 import { type Bundle, fieldHash, hashedManifest, type Manifest, signedText } from '../../src/bundle/format.ts';
 import { redactBundle } from '../../src/bundle/redact-bundle.ts';
 import { readBundle, verifyBundle } from '../../src/bundle/verify-bundle.ts';
-import { systemClock } from '../../src/clock.ts';
 import { newSigner, type Signer, signNote, verifierKeyOf } from '../../src/signed-note.ts';
 import { run } from '../cli/support/command-line.ts';
 import { ROOT } from '../support/programs.ts';
@@ -65,20 +64,6 @@ describe('evidence bundles of the fleet', () => {
     const manifest_hash = createHash('sha256').update(hashedManifest(manifest)).digest('hex');
     const signature = key.sign(Buffer.from(signedText({ manifest, manifest_hash })));
     return `${JSON.stringify({ ...whole, manifest, manifest_hash, signature, public_key: key.publicKey })}\n`;
-  };
-  /** Gives the fleet lines of a machine whose audit key it has. */
-  const taken = async (machine: string, log: MachineLog, from = 1, identity = log.id): Promise<void> => {
-    for (let at = from; at <= log.through; at += 1000) {
-      const body = log.body(at, Math.min(log.through, at + 999));
-      await fleet.fleet.ingest.store({ machine, log: identity, from: at, body, arrived: systemClock.monotonic() });
-    }
-  };
-  const enrolled = async (machine: string, labels: Readonly<Record<string, string>> = {}): Promise<void> => {
-    const { enrolment } = fleet.fleet;
-    const secret = await enrolment.invite(machine, labels, 'root');
-    const token_sha256 = createHash('sha256').update(machine).digest('hex');
-    const audit_key = AUDIT_KEY.toString('base64');
-    await enrolment.enrol({ machine, secret, token_sha256, public_key: 'none', audit_key });
   };
 
   it('are what the recorder makes, but for who signs, and verify offline with the fleet’s public key', async () => {
@@ -193,10 +178,10 @@ describe('evidence bundles of the fleet', () => {
   });
 
   it('are not valid when anything in them was changed', async () => {
-    await Promise.all([enrolled('a-1'), enrolled('a-2')]);
+    await Promise.all([fleet.enrol('a-1'), fleet.enrol('a-2')]);
     const [log, second] = [new MachineLog('a').fill(40), new MachineLog('b').fill(40)];
-    await taken('a-1', log);
-    await taken('a-2', second);
+    await fleet.take('a-1', log);
+    await fleet.take('a-2', second);
     const id = 'INC-20261101-a000002';
     const text = await bundle(`machine=a-1&id=${id}`);
     const { signer } = fleet.fleet;
@@ -262,16 +247,16 @@ describe('evidence bundles of the fleet', () => {
   });
 
   it('are of the history that has the incident, also of one that the machine has left', async () => {
-    await enrolled('a-1');
+    await fleet.enrol('a-1');
     const log = new MachineLog('a').fill(60);
-    await taken('a-1', log);
+    await fleet.take('a-1', log);
     const [kept, lost] = ['INC-20261101-a000001', 'INC-20261101-a000020'];
     const before = manifestOf(await bundle(`id=${lost}`));
     expect(before.machine).to.include({ standing: 'current', diverged: null });
     // Restored from an old image: the machine goes on with another past.
     const copy = log.copyThrough(30);
     copy.fill(80);
-    await taken('a-1', copy, 31, log.id);
+    await fleet.take('a-1', copy, 31, log.id);
 
     const text = await bundle(`id=${lost}`);
     const left = manifestOf(text);
@@ -303,11 +288,11 @@ describe('evidence bundles of the fleet', () => {
   });
 
   it('are for auditors, of machines that they see', async () => {
-    await Promise.all([enrolled('a-1', { site: 'berlin' }), enrolled('a-2', { site: 'paris' })]);
+    await Promise.all([fleet.enrol('a-1', { site: 'berlin' }), fleet.enrol('a-2', { site: 'paris' })]);
     const id = 'INC-20261101-a000001';
-    await taken('a-1', new MachineLog('a').fill(10));
+    await fleet.take('a-1', new MachineLog('a').fill(10));
     expect((await ask(`id=${id}`, tokenOf('emmy'))).status).to.equal(200);
-    await taken('a-2', new MachineLog('a').fill(10));
+    await fleet.take('a-2', new MachineLog('a').fill(10));
     await fleet.holds('a-2', id);
     const ambiguous = await ask(`id=${id}`);
     expect(ambiguous.status).to.equal(400);
@@ -333,9 +318,9 @@ describe('evidence bundles of the fleet', () => {
   });
 
   it('place entries in a log of many tiles, again and when it has grown, and end when their reader leaves', async () => {
-    await enrolled('a-1');
+    await fleet.enrol('a-1');
     const log = new MachineLog('a').fill(2600);
-    await taken('a-1', log);
+    await fleet.take('a-1', log);
     const ids = ['INC-20261101-a000001', 'INC-20261101-a000700', 'INC-20261101-a000500'];
     const query = `machine=a-1&${ids.map((id) => `id=${id}`).join('&')}`;
     const valid = { valid: true, faults: [] };
@@ -344,7 +329,7 @@ describe('evidence bundles of the fleet', () => {
     expect(manifestOf(again).log).to.deep.equal(manifestOf(first).log);
     const before = log.through;
     log.fill(before + 1200);
-    await taken('a-1', log, before + 1);
+    await fleet.take('a-1', log, before + 1);
     const grown = await bundle(query);
     expect(verdictOn(grown, fleet.fleet.signer, AUDIT_KEY)).to.deep.include(valid);
     expect(manifestOf(grown).log.head.seq).to.equal(log.through);

@@ -1,12 +1,10 @@
 /** Forensic exports that the fleet makes of one machine, and signs. */
-import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { sql } from 'kysely';
 import { chainHash } from '../../src/audit/chain-hash.ts';
 import { readKey } from '../../src/audit/key.ts';
-import { systemClock } from '../../src/clock.ts';
 import { verifyForensic } from '../../src/forensic/verify-forensic.ts';
 import { newSigner, type Signer, verifierKeyOf } from '../../src/signed-note.ts';
 import { run } from '../cli/support/command-line.ts';
@@ -38,19 +36,6 @@ describe('forensic exports of the fleet', () => {
   };
   const verdictOn = (text: string, signer: Signer = fleet.fleet.signer, key?: Uint8Array) =>
     verifyForensic(Buffer.from(text), { fleet: [signer], hashes: key === undefined ? [] : [chainHash(key)] });
-  const taken = async (machine: string, log: MachineLog, from = 1, identity = log.id): Promise<void> => {
-    for (let at = from; at <= log.through; at += 1000) {
-      const body = log.body(at, Math.min(log.through, at + 999));
-      await fleet.fleet.ingest.store({ machine, log: identity, from: at, body, arrived: systemClock.monotonic() });
-    }
-  };
-  const enrolled = async (machine: string, labels: Readonly<Record<string, string>> = {}): Promise<void> => {
-    const { enrolment } = fleet.fleet;
-    const secret = await enrolment.invite(machine, labels, 'root');
-    const token_sha256 = createHash('sha256').update(machine).digest('hex');
-    const audit_key = AUDIT_KEY.toString('base64');
-    await enrolment.enrol({ machine, secret, token_sha256, public_key: 'none', audit_key });
-  };
 
   it('hold what the fleet has of a machine in the form of the recorder’s, and say who signs', async () => {
     const machine = await fleet.add('oven-1', { labels: { site: 'berlin' } });
@@ -134,8 +119,8 @@ describe('forensic exports of the fleet', () => {
   });
 
   it('are not valid when anything in them was changed, or another one has signed', async () => {
-    await enrolled('a-1');
-    await taken('a-1', new MachineLog('a').fill(40));
+    await fleet.enrol('a-1');
+    await fleet.take('a-1', new MachineLog('a').fill(40));
     const { text, json } = await exported('machine=a-1');
     expect(verdictOn(text, fleet.fleet.signer, AUDIT_KEY)).to.deep.include({ valid: true, faults: [] });
     expect(json.system_state).to.include({ hashes: 'verified', unverified_from: '', audit_entries_unverified: '0' });
@@ -163,13 +148,13 @@ describe('forensic exports of the fleet', () => {
   });
 
   it('are of one history of one machine, for auditors who see it', async () => {
-    await Promise.all([enrolled('a-1', { site: 'berlin' }), enrolled('a-2', { site: 'paris' })]);
+    await Promise.all([fleet.enrol('a-1', { site: 'berlin' }), fleet.enrol('a-2', { site: 'paris' })]);
     const log = new MachineLog('a').fill(60);
-    await taken('a-1', log);
-    await taken('a-2', new MachineLog('b').fill(1300));
+    await fleet.take('a-1', log);
+    await fleet.take('a-2', new MachineLog('b').fill(1300));
     const copy = log.copyThrough(30);
     copy.fill(80);
-    await taken('a-1', copy, 31, log.id);
+    await fleet.take('a-1', copy, 31, log.id);
     const now = await exported('machine=a-1', tokenOf('emmy'));
     const history = log.id.slice(0, 12);
     expect(now.json.system_state).to.include({
@@ -199,9 +184,9 @@ describe('forensic exports of the fleet', () => {
   });
 
   it('leave out what does not fit into the largest file, and count it', async () => {
-    await enrolled('a-1');
+    await fleet.enrol('a-1');
     const log = new MachineLog('a').fill(1200);
-    await taken('a-1', log);
+    await fleet.take('a-1', log);
     // As a machine with long evidence has it.
     await sql`UPDATE documents SET document = replace(document, 'Ignores its rules', repeat('é', 40000))`.execute(
       fleet.fleet.db,

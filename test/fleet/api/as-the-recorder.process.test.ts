@@ -14,7 +14,7 @@ import { LocalService } from '../../support/local-service.ts';
 import type { Answer } from '../../support/service-client.ts';
 import { ServiceHome } from '../../support/service-home.ts';
 import { temporaryDirectories } from '../../support/temporary-directory.ts';
-import { Postgres, postgresPrograms } from '../support/postgres.ts';
+import { onEachPlace } from '../support/engines.ts';
 import { FleetReads } from './support/fleet-reads.ts';
 
 const MACHINE = 'web-7';
@@ -319,20 +319,8 @@ function asTheRecorder(place: () => DatabasePlace, isWalked = false): void {
 }
 
 describe('The fleet about one machine', () => {
-  describe('in PGlite', () => asTheRecorder(() => ({ folder: undefined })));
-
-  describe('in PostgreSQL', () => {
-    if (postgresPrograms() === undefined) {
-      it('is skipped: PostgreSQL is not installed');
-      return;
-    }
-    let postgres: Postgres;
-    before(async () => {
-      postgres = await Postgres.start({ fsync: 'off' });
-    });
-    after(() => postgres?.end());
-    asTheRecorder(() => ({ url: postgres.database() }));
-
-    describe('as with many incidents', () => asTheRecorder(() => ({ url: postgres.database() }), true));
+  onEachPlace((place, name) => {
+    asTheRecorder(place);
+    if (name === 'PostgreSQL') describe('as with many incidents', () => asTheRecorder(place, true));
   });
 });

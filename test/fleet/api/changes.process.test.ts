@@ -8,7 +8,7 @@ import { LocalService } from '../../support/local-service.ts';
 import { TOKEN } from '../../support/service-client.ts';
 import { ServiceHome } from '../../support/service-home.ts';
 import { temporaryDirectories } from '../../support/temporary-directory.ts';
-import { Postgres, postgresPrograms } from '../support/postgres.ts';
+import { onEachPlace } from '../support/engines.ts';
 import { FleetReads } from './support/fleet-reads.ts';
 
 const BERT = 'b'.repeat(64);
@@ -212,18 +212,5 @@ function changes(place: () => DatabasePlace, isServer: boolean): void {
 
 describe('What has changed at the fleet', function () {
   this.timeout(60_000);
-  describe('in PGlite', () => changes(() => ({ folder: undefined }), false));
-
-  describe('in PostgreSQL', () => {
-    if (postgresPrograms() === undefined) {
-      it('is skipped: PostgreSQL is not installed');
-      return;
-    }
-    let postgres: Postgres;
-    before(async () => {
-      postgres = await Postgres.start({ fsync: 'off' });
-    });
-    after(() => postgres?.end());
-    changes(() => ({ url: postgres.database() }), true);
-  });
+  onEachPlace((place, name) => changes(place, name === 'PostgreSQL'));
 });

@@ -11,7 +11,7 @@ import { LocalService } from '../../support/local-service.ts';
 import { TOKEN } from '../../support/service-client.ts';
 import { ServiceHome } from '../../support/service-home.ts';
 import { temporaryDirectories } from '../../support/temporary-directory.ts';
-import { Postgres, postgresPrograms } from '../support/postgres.ts';
+import { onEachPlace } from '../support/engines.ts';
 import { FleetReads } from './support/fleet-reads.ts';
 
 interface Shown {
@@ -155,18 +155,5 @@ describe('The stream of all machines', () => {
     expect(readStreamPlace(writeStreamPlace(place))).to.deep.equal(place);
   });
 
-  describe('in PGlite', () => streams(() => ({ folder: undefined })));
-
-  describe('in PostgreSQL', () => {
-    if (postgresPrograms() === undefined) {
-      it('is skipped: PostgreSQL is not installed');
-      return;
-    }
-    let postgres: Postgres;
-    before(async () => {
-      postgres = await Postgres.start({ fsync: 'off' });
-    });
-    after(() => postgres?.end());
-    streams(() => ({ url: postgres.database() }));
-  });
+  onEachPlace(streams);
 });

@@ -88,3 +88,18 @@ export function onEachEngine(title: string, tests: (engine: Engine) => void): vo
     });
   }
 }
+
+/** Runs tests with places of databases without tables: on PGlite, and on PostgreSQL where it is installed. */
+export function onEachPlace(tests: (place: () => DatabasePlace, name: Engine['name']) => void): void {
+  for (const name of ['PGlite', 'PostgreSQL'] as const)
+    describe(`in ${name}`, () => {
+      if (name === 'PGlite') return tests(() => ({ folder: undefined }), name);
+      if (postgresPrograms() === undefined) return void it('is skipped: PostgreSQL is not installed');
+      let postgres: Postgres;
+      before(async () => {
+        postgres = await Postgres.start({ fsync: 'off' });
+      });
+      after(() => postgres?.end());
+      tests(() => ({ url: postgres.database() }), name);
+    });
+}

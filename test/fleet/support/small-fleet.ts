@@ -16,6 +16,7 @@ import { LocalService } from '../../support/local-service.ts';
 import { COMMAND_LINE } from '../../support/programs.ts';
 import { type Answer, type RequestOptions, ServiceClient, TOKEN } from '../../support/service-client.ts';
 import { ServiceHome } from '../../support/service-home.ts';
+import { AUDIT_KEY, type MachineLog } from './machine-log.ts';
 
 export interface Person {
   readonly roles: readonly string[];
@@ -147,6 +148,23 @@ export class SmallFleet extends ServiceClient {
     const log = { debug() {}, info: say, warn: say, error: say };
     const fleet = await startFleet(config, systemClock, log, { trustedBelow: directory });
     return new SmallFleet(directory, fleet, said);
+  }
+
+  /** Enrols a machine that has no recorder here, and whose audit key is that of `MachineLog`. */
+  async enrol(machine: string, labels: Readonly<Record<string, string>> = {}): Promise<void> {
+    const { enrolment } = this.fleet;
+    const secret = await enrolment.invite(machine, labels, 'root');
+    const token_sha256 = createHash('sha256').update(machine).digest('hex');
+    const audit_key = AUDIT_KEY.toString('base64');
+    await enrolment.enrol({ machine, secret, token_sha256, public_key: 'none', audit_key });
+  }
+
+  /** Gives the fleet what a log of such a machine has from an entry on. */
+  async take(machine: string, log: MachineLog, from = 1, identity = log.id): Promise<void> {
+    for (let at = from; at <= log.through; at += 1000) {
+      const body = log.body(at, Math.min(log.through, at + 999));
+      await this.fleet.ingest.store({ machine, log: identity, from: at, body, arrived: systemClock.monotonic() });
+    }
   }
 
   /** Enrols a machine, and starts its recorder and its shipper. */
