@@ -98,6 +98,12 @@ describe('a feed of a webhook', () => {
     recording.projections.current().takenBy(nameOf(webhook.url))?.parked ?? [];
   const skips = () => entries().flatMap((entry) => (entry.event === 'webhook.skipped' ? [entry.data] : []));
 
+  /** Looks until it is so, and wakes the feeds meanwhile, as the service does every second. */
+  const soon = (isSo: () => boolean): Promise<void> =>
+    eventually(() => {
+      notifier.wake();
+      return isSo();
+    });
   /** Lets time pass until it is so. */
   const pass = async (isSo: () => boolean, step = 10 * SECOND): Promise<void> => {
     while (!isSo()) {
@@ -124,15 +130,15 @@ describe('a feed of a webhook', () => {
     expect(recording.clock.milliseconds - before).to.be.at.least(5 * MINUTE);
     await pass(() => taken.length === 4, SECOND);
     expect(taken).to.deep.equal([first, ...others]);
-    await eventually(() => parkedOnRecord().length === 1);
+    await soon(() => parkedOnRecord().length === 1);
     expect(parkedOnRecord()[0]).to.include({ seq: bad, event: 'incident.reported' });
     await pass(() => status().behind === 0, SECOND);
     expect(status()).to.include({ status: 'ok', parked: 1, behind: 0, last_error: 'answered 500' });
     const [later] = await reported(1);
-    await eventually(() => taken.includes(later!));
+    await soon(() => taken.includes(later!));
     poison.clear();
     await pass(() => taken.includes(bad), MINUTE);
-    await eventually(() => parkedOnRecord().length === 0);
+    await soon(() => parkedOnRecord().length === 0);
     expect(status()).to.include({ parked: 0 });
     expect(status()).to.not.have.property('last_error');
   });
@@ -157,7 +163,7 @@ describe('a feed of a webhook', () => {
     const asked = target.received.length;
     isAway = false;
     await pass(() => status().behind === 0, SECOND);
-    await eventually(() => status().behind === 0);
+    await soon(() => status().behind === 0);
     const got = sent().slice(asked);
     expect(got.toSorted((one, other) => one - other)).to.deep.equal(seqs);
     // One of them may be what was tried before its turn.
@@ -169,7 +175,7 @@ describe('a feed of a webhook', () => {
     const { port } = target;
     await target.close();
     const seqs = await reported(3);
-    await eventually(() => status().status === 'failing');
+    await soon(() => status().status === 'failing');
     const before = recording.clock.milliseconds;
     await pass(() => recording.clock.milliseconds - before > HOUR, 30 * SECOND);
     expect(status()).to.include({ status: 'failing', parked: 0, behind: 3 });
@@ -199,7 +205,7 @@ describe('a feed of a webhook', () => {
   it('given a crash of the service, then position and parked entries are as they were', async () => {
     const all = await reportedWithPoison(4, 1);
     await pass(() => status().behind === 0);
-    await eventually(() => parkedOnRecord().length === 1);
+    await soon(() => parkedOnRecord().length === 1);
     const before = parkedOnRecord().map(({ seq, since }) => [seq, since]);
     const asked = target.received.length;
     // What a crash leaves is on disk; a feed that stops would write more.
@@ -212,7 +218,7 @@ describe('a feed of a webhook', () => {
     expect(parkedOnRecord().map(({ seq, since }) => [seq, since])).to.deep.equal(before);
     await pass(() => sent().includes(all[1]!, asked), SECOND);
     const [later] = await reported(1);
-    await eventually(() => taken.includes(later!));
+    await soon(() => taken.includes(later!));
     expect(
       sent()
         .slice(asked)
@@ -247,8 +253,8 @@ describe('a feed of a webhook', () => {
       webhook: name,
       seq: bad,
     });
-    await eventually(() => sent().filter((seq) => seq === bad).length === tries + 1);
-    await eventually(() => status().parked === 0);
+    await soon(() => sent().filter((seq) => seq === bad).length === tries + 1);
+    await soon(() => status().parked === 0);
     expect(status()).to.include({ skipped: 0 });
     expect(entries().find(({ event }) => event === 'webhook.retried')?.data).to.include({
       retried_seq: bad,
@@ -267,7 +273,7 @@ describe('a feed of a webhook', () => {
     poison.clear();
     target = await Target.listen(port, digest);
     await pass(() => taken.includes(all[0]!), MINUTE);
-    await eventually(() => status().parked === 0);
+    await soon(() => status().parked === 0);
   });
 
   it('given entries that are archived before they are taken, then that is on record, and the feed goes on', async () => {
@@ -283,7 +289,7 @@ describe('a feed of a webhook', () => {
       await recorder.perform('resolve', { id });
     }
     notifier.wake();
-    await eventually(() => status().status === 'failing');
+    await soon(() => status().status === 'failing');
     clock.milliseconds += 48 * HOUR;
     const archivist = new Archivist({ log, incidents, projections, clock, isVerified: () => true });
     const { archived } = await archivist.archive(clock.now() - 24 * HOUR);
@@ -296,31 +302,31 @@ describe('a feed of a webhook', () => {
     if (last > through) expect(taken).to.include(last);
     // It can't be sent again either.
     await notifier.retry({ webhook: webhook.url.text, seq: through });
-    await eventually(() => skips().length === 2);
+    await soon(() => skips().length === 2);
     expect(skips()[1]?.error).to.equal('it has left the log for the archive');
   });
 
   it('given a pause that the receiver asked for, then it is five minutes at most, and ends when the policy is loaded again', async () => {
     target.behaviours = [answering(503, '', { 'retry-after': '3600' }), digest];
     const [first] = await reported(1);
-    await eventually(() => status().status === 'failing');
+    await soon(() => status().status === 'failing');
     const before = recording.clock.milliseconds;
     await pass(() => taken.length === 1);
     expect(recording.clock.milliseconds - before).to.be.within(5 * MINUTE, 7 * MINUTE);
     target.behaviours = [answering(503, '', { 'retry-after': '3600' }), digest];
     const [second] = await reported(1);
-    await eventually(() => status().status === 'failing');
+    await soon(() => status().status === 'failing');
     await notifier.follow();
-    await eventually(() => sent().length === 4);
+    await soon(() => sent().length === 4);
     expect(sent()).to.deep.equal([first, first, second, second]);
   });
 
   it('given a pause, then the command that has its entry sent again ends it', async () => {
     target.behaviours = [answering(503, '', { 'retry-after': '3600' }), digest];
     const [first] = await reported(1);
-    await eventually(() => status().status === 'failing');
+    await soon(() => status().status === 'failing');
     await notifier.retry({ webhook: webhook.url.text, seq: first! });
-    await eventually(() => status().status === 'ok');
+    await soon(() => status().status === 'ok');
     expect(sent()).to.deep.equal([first, first]);
   });
 
@@ -341,7 +347,7 @@ describe('a feed of a webhook', () => {
     const all = await reportedWithPoison(120, ...Array.from({ length: 52 }, (_, index) => index));
     await pass(() => recording.projections.webhooks.skipped().length === 2, 30 * SECOND);
     expect(skips().map(({ skipped_seq }) => skipped_seq)).to.deep.equal(all.slice(0, 2));
-    await eventually(() => parkedOnRecord().length === 50);
+    await soon(() => parkedOnRecord().length === 50);
     expect(skips()[0]?.error).to.match(/50 others/);
     // An operator has both sent again; then there are two too many, until another is parked.
     for (const seq of all.slice(0, 2)) await notifier.retry({ webhook: webhook.url.text, seq });
