@@ -352,6 +352,11 @@ describe('the fleet as one recorder', () => {
     const first = { machines: ['oven-1'], source: ['gamma'], confirm: 1, expires_in: 60 };
     const ended = await settled((await give(end, first)).json.act);
     expect(ended).to.include({ kind: 'end', count: 1, done: 1 });
+    // The machine has answered; that the silence is over comes with its log.
+    await fleet.until(
+      () => fleet.read(`${end}?site=berlin&act=${begun.json.act}`, tokenOf('ada')),
+      ({ count }) => count === 1,
+    );
     const rest = await give(end, { act: begun.json.act, reason: 'over', confirm: 1 });
     expect((await give(end, { act: 'ACT-none', confirm: 1 })).json).to.include({ count: 0 });
     expect(rest.status, rest.text).to.equal(202);
