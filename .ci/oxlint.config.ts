@@ -24,6 +24,7 @@ const BASE = [
   'loopback',
   'path-trust',
   'private-group',
+  'process-mark',
   'proof',
   'refusal-log',
   'secret-file',
@@ -145,7 +146,7 @@ const domain = {
 const NOT_NODE = ['*', '!node:*', '!node:*/*', 'node:sqlite'];
 
 /** The files of `BASE` that the client ships with. */
-const SHIPPED = ['backoff', 'challenge', 'clock', 'durable-file', 'private-group', 'proof'];
+const SHIPPED = ['backoff', 'challenge', 'clock', 'durable-file', 'private-group', 'process-mark', 'proof'];
 
 const shipped = {
   files: SHIPPED.map((name) => `**/src/${name}.ts`),

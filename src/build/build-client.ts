@@ -10,7 +10,7 @@ import { basename, join } from 'node:path';
 /** What the client imports from outside `src/client`: types of the vocabulary, and modules that need Node only. */
 const SHARED = [
   'machines/vocabulary.d.ts',
-  ...['backoff', 'challenge', 'clock', 'durable-file', 'private-group', 'proof'].flatMap((name) => [
+  ...['backoff', 'challenge', 'clock', 'durable-file', 'private-group', 'process-mark', 'proof'].flatMap((name) => [
     `src/${name}.js`,
     `src/${name}.d.ts`,
   ]),

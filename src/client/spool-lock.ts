@@ -4,7 +4,8 @@
  * link of a dead process is removed; a later process with the same id, also of another user or after a reboot, is not
  * taken for its owner.
  */
-import { link, lstat, readFile, readlink, rename, rm, symlink } from 'node:fs/promises';
+import { link, lstat, readlink, rename, rm, symlink } from 'node:fs/promises';
+import { isStillThere, ownMark } from '../process-mark.ts';
 import { SpoolError } from './errors.ts';
 
 export class SpoolLock {
@@ -21,7 +22,7 @@ export class SpoolLock {
    */
   static async take(path: string): Promise<SpoolLock> {
     const lock = `${path}.lock`;
-    const me = `${process.pid} ${(await startOf(process.pid)) ?? UNKNOWN} ${await thisBoot()}`;
+    const me = await ownMark();
     for (;;) {
       try {
         await symlink(me, lock);
@@ -72,16 +73,11 @@ async function removeLockOf(owner: string, lock: string): Promise<void> {
   await rm(aside, { force: true });
 }
 
-/** Stands for a start or a boot that can't be read here: then only the process id counts. */
-const UNKNOWN = '-';
-
 async function isAlive({ text, uid }: Owner): Promise<boolean> {
-  const [pid = '', start = UNKNOWN, boot = UNKNOWN] = text.split(' ');
+  const [pid = ''] = text.split(' ');
   if (!/^[1-9]\d{0,9}$/.test(pid)) return false;
-  const now = await thisBoot();
-  if (boot !== UNKNOWN && now !== UNKNOWN && boot !== now) return false;
-  const found = await startOf(Number(pid));
-  if (found !== undefined && start !== UNKNOWN) return found === start;
+  const isThere = await isStillThere(text);
+  if (isThere !== undefined) return isThere;
   try {
     process.kill(Number(pid), 0);
     return true;
@@ -90,17 +86,3 @@ async function isAlive({ text, uid }: Owner): Promise<boolean> {
     return (error as NodeJS.ErrnoException).code === 'EPERM' && uid !== process.geteuid?.();
   }
 }
-
-/**
- * When a process started, in ticks since boot: distinguishes it from a later one with the same id (proc_pid_stat(5)).
- * Undefined when there is no such process, or it is hidden from this user.
- */
-async function startOf(pid: number): Promise<string | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  // The second field, the name, is in parentheses and may hold anything.
-  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-}
-
-/** The boot of the machine that this process runs in: random(4). */
-const thisBoot = async (): Promise<string> =>
-  (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => UNKNOWN)).trim();

@@ -4,7 +4,7 @@
  */
 import { sql } from 'kysely';
 import { actName, ActStore, type StoredAct } from './acts.ts';
-import { COMMAND_COLUMNS, type CommandRow, STATUS } from './commands.ts';
+import { COMMAND_COLUMNS, type CommandRow, statusCounts } from './commands.ts';
 import type { FleetDatabase } from './database.ts';
 
 /** An incident of a machine. */
@@ -99,20 +99,12 @@ export class BulkActs {
     totals: ReadonlyMap<string, number>,
     machines: readonly string[] | undefined,
   ): Promise<ReadonlyMap<string, BulkCounts>> {
-    const { rows } = await sql<{ act: string; status: CommandRow['status']; count: number }>`
-      SELECT c.act, ${STATUS} AS status, count(*) AS count FROM commands c WHERE c.act = ANY(${[...totals.keys()]}::text[])
-        ${machines === undefined ? sql`` : sql`AND c.machine = ANY(${[...machines]}::text[])`}
-      GROUP BY 1, 2`.execute(this.#db);
-    const byAct = Map.groupBy(rows, ({ act }) => act);
+    const given = await statusCounts(this.#db, [...totals.keys()], machines);
     return new Map(
       [...totals].map(([act, total]) => {
-        const given = { pending: 0, done: 0, refused: 0, expired: 0 };
-        let left = total;
-        for (const { status, count } of byAct.get(act) ?? []) {
-          given[status] += count;
-          left -= count;
-        }
-        return [act, { left, ...given }];
+        const counts = given.get(act)!;
+        const left = Object.values(counts).reduce((rest, count) => rest - count, total);
+        return [act, { left, ...counts }];
       }),
     );
   }

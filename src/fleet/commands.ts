@@ -13,7 +13,7 @@ import { RecorderError } from '../errors.ts';
 import { canonicalForm } from '../json/canonical-form.ts';
 import type { JsonValue } from '../json/exact-json.ts';
 import type { Signer } from '../signed-note.ts';
-import { storable } from './acts.ts';
+import { NEVER_GIVEN, storable } from './acts.ts';
 import { commandIn, type CommandText, signCommand } from './command-note.ts';
 import type { FleetDatabase } from './database.ts';
 
@@ -65,7 +65,22 @@ export const STATUS = sql<CommandStatus>`CASE WHEN c.state IN ('done', 'refused'
   WHEN c.expires_at <= clock_timestamp() THEN 'expired' ELSE 'pending' END`;
 
 /** A machine with several commands of one act has come to the first of these that one of them has come to. */
-export const WORST_FIRST: readonly CommandStatus[] = ['pending', 'refused', 'expired', 'done'];
+const WORST_FIRST: readonly CommandStatus[] = ['pending', 'refused', 'expired', 'done'];
+
+/** What several commands of one act have come to on their machine. @param own undefined for one that is missing */
+export function worstOf(
+  own: readonly (CommandRow | undefined)[],
+  over: boolean,
+): { readonly status: CommandStatus; readonly reason: string | null; readonly statuses: readonly CommandStatus[] } {
+  const statuses = own.map((row) => row?.status ?? (over ? 'expired' : 'pending'));
+  const status = WORST_FIRST.find((one) => statuses.includes(one)) ?? 'done';
+  const worst = own.find((row) => row?.status === status);
+  return {
+    status,
+    reason: worst !== undefined ? reasonOf(worst) : status === 'expired' ? NEVER_GIVEN : null,
+    statuses,
+  };
+}
 
 export type MachineCounts = Readonly<Record<CommandStatus, number>>;
 
@@ -74,6 +89,21 @@ export const countsIn = (machines: readonly { readonly status: CommandStatus }[]
   for (const { status } of machines) counts[status] += 1;
   return counts;
 };
+
+/** How many commands of acts have come to what. @param machines those that count; undefined for all */
+export async function statusCounts(
+  db: FleetDatabase,
+  acts: readonly string[],
+  machines?: readonly string[],
+): Promise<ReadonlyMap<string, MachineCounts>> {
+  const { rows } = await sql<{ act: string; status: CommandStatus; count: number }>`
+    SELECT c.act, ${STATUS} AS status, count(*) AS count FROM commands c WHERE c.act = ANY(${[...acts]}::text[])
+      ${machines === undefined ? sql`` : sql`AND c.machine = ANY(${[...machines]}::text[])`}
+    GROUP BY 1, 2`.execute(db);
+  const counts = new Map(acts.map((act) => [act, { pending: 0, done: 0, refused: 0, expired: 0 }]));
+  for (const { act, status, count } of rows) counts.get(act)![status] += count;
+  return counts;
+}
 
 /**
  * On how many machines an act has come to what, without reading its commands: a list shows many acts.

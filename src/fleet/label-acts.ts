@@ -20,7 +20,15 @@ import {
 import { parsePolicy } from '../policy/parse.ts';
 import { readYaml } from '../policy/yaml.ts';
 import { actName, ActStore, fewAtOnce, NEVER_GIVEN, type StoredAct } from './acts.ts';
-import { COMMAND_COLUMNS, type CommandRow, type FleetCommands, idIn, reasonOf } from './commands.ts';
+import {
+  COMMAND_COLUMNS,
+  type CommandRow,
+  type FleetCommands,
+  idIn,
+  type MachineCounts,
+  reasonOf,
+  statusCounts,
+} from './commands.ts';
 import type { FleetDatabase } from './database.ts';
 import { digestOfSeen, labelledMachines, SENT_NOTHING } from './labelled-machines.ts';
 
@@ -122,17 +130,8 @@ export class LabelActs {
   }
 
   /** How far acts are: how many of their commands have which status. */
-  async countsOf(acts: readonly string[]): Promise<ReadonlyMap<string, Readonly<Record<string, number>>>> {
-    const counts = new Map<string, Record<string, number>>();
-    if (acts.length === 0) return counts;
-    const { rows } = await sql<{ act: string; status: string; count: number }>`
-      SELECT d.act, d.status, count(*) AS count FROM (
-        SELECT c.act, CASE WHEN c.state IN ('done', 'refused', 'expired') THEN c.state
-          WHEN c.expires_at <= clock_timestamp() THEN 'expired' ELSE 'pending' END AS status
-        FROM commands c WHERE c.act = ANY(${[...acts]}::text[])) AS d
-      GROUP BY d.act, d.status`.execute(this.#db);
-    for (const { act, status, count } of rows) counts.set(act, { ...counts.get(act), [status]: count });
-    return counts;
+  countsOf(acts: readonly string[]): Promise<ReadonlyMap<string, MachineCounts>> {
+    return statusCounts(this.#db, acts);
   }
 
   /** The commands of an act with what came of each, and whether the action is in force there now. */

@@ -69,6 +69,16 @@ export async function labelledMachines(
   }));
 }
 
+/** The identity of the log that each of some machines goes on with. */
+export async function currentLogs(
+  db: FleetDatabase,
+  machines: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const { rows } = await sql<{ machine: string; identity: string }>`
+    SELECT l.machine, l.identity FROM logs l WHERE l.active AND l.machine = ANY(${[...machines]}::text[])`.execute(db);
+  return new Map(rows.map(({ machine, identity }) => [machine, identity]));
+}
+
 export const SENT_NOTHING = 'it has sent nothing yet';
 
 /** SHA-256 over what was shown of the machines on which an act is possible: whoever confirms it has seen these. */

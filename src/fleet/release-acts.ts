@@ -8,7 +8,7 @@ import { sql } from 'kysely';
 import type { ContainmentAction, Role } from '../../machines/vocabulary.ts';
 import { RELEASED_EARLY } from '../domain/posture.ts';
 import { RecorderError } from '../errors.ts';
-import { actName, ActStore, fewAtOnce, NEVER_GIVEN, type StoredAct } from './acts.ts';
+import { actName, ActStore, fewAtOnce, type StoredAct } from './acts.ts';
 import {
   COMMAND_COLUMNS,
   type CommandRow,
@@ -17,11 +17,10 @@ import {
   type FleetCommands,
   type MachineCounts,
   machineCounts,
-  reasonOf,
-  WORST_FIRST,
+  worstOf,
 } from './commands.ts';
 import type { FleetDatabase } from './database.ts';
-import { digestOfSeen, isWanted, labelledMachines, SENT_NOTHING } from './labelled-machines.ts';
+import { currentLogs, digestOfSeen, isWanted, labelledMachines, SENT_NOTHING } from './labelled-machines.ts';
 
 /** How many incidents one act may be about. */
 const MOST_INCIDENTS = 10_000;
@@ -163,13 +162,11 @@ export class ReleaseActs {
     const byIncident = new Map(rows.map((row) => [`${row.machine} ${row.incident}`, row]));
     return machines.map(({ machine, incidents }) => {
       const own = incidents.map(({ id }) => byIncident.get(`${machine} ${id}`));
-      const statuses = own.map((row) => row?.status ?? (over ? 'expired' : 'pending'));
-      const status = WORST_FIRST.find((one) => statuses.includes(one)) ?? 'done';
-      const worst = own.find((row) => row?.status === status);
+      const { status, reason, statuses } = worstOf(own, over);
       return {
         machine,
         status,
-        reason: worst !== undefined ? reasonOf(worst) : status === 'expired' ? NEVER_GIVEN : null,
+        reason,
         incidents: incidents.length,
         done: statuses.filter((one) => one === 'done').length,
         in_force: inForce.has(machine),
@@ -195,11 +192,9 @@ export class ReleaseActs {
 
   async #issue(act: ReleaseAct): Promise<void> {
     const names = act.machines.map(({ machine }) => machine);
-    const { rows } = await sql<{ machine: string; identity: string }>`
-      SELECT l.machine, l.identity FROM logs l WHERE l.active AND l.machine = ANY(${names}::text[])`.execute(this.#db);
     const { rows: known } = await sql<{ machine: string; incident: string }>`
       SELECT c.machine, c.incident FROM commands c WHERE c.act = ${act.act}`.execute(this.#db);
-    const logs = new Map(rows.map(({ machine, identity }) => [machine, identity]));
+    const logs = await currentLogs(this.#db, names);
     const stored = new Set(known.map(({ machine, incident }) => `${machine} ${incident}`));
     const missing = act.machines.flatMap(({ machine, incidents }) => {
       const log = logs.get(machine);

@@ -10,7 +10,7 @@ import type { Role } from '../../machines/vocabulary.ts';
 import type { Clock } from '../clock.ts';
 import { isRunning } from '../domain/silence.ts';
 import type { SilenceMatchers, SilenceOnRecord } from '../domain/silence-terms.ts';
-import { actName, ActStore, fewAtOnce, NEVER_GIVEN, type StoredAct } from './acts.ts';
+import { actName, ActStore, fewAtOnce, type StoredAct } from './acts.ts';
 import {
   COMMAND_COLUMNS,
   type CommandRow,
@@ -20,11 +20,11 @@ import {
   idIn,
   type MachineCounts,
   machineCounts,
-  reasonOf,
-  WORST_FIRST,
+  worstOf,
 } from './commands.ts';
 import type { FleetDatabase } from './database.ts';
 import {
+  currentLogs,
   digestOfSeen,
   type LabelledMachine,
   labelledMachines,
@@ -176,14 +176,11 @@ export class SilenceActs {
     const given = new Map(rows.map((row) => [keyOf({ machine: row.machine, ...silenceIn(row.body) }), row]));
     return [...Map.groupBy(detail.targets, ({ machine }) => machine)].map(([machine, targets]) => {
       const own = targets.map((target) => given.get(keyOf(target)));
-      const statuses = own.map((row) => row?.status ?? (over ? 'expired' : 'pending'));
-      const status = WORST_FIRST.find((one) => statuses.includes(one)) ?? 'done';
-      const worst = own.find((row) => row?.status === status);
+      const { status, reason } = worstOf(own, over);
       const silences = targets.flatMap(({ silence }, index) => {
         const row = own[index];
         return silence ?? (row?.status === 'done' ? (idIn(row.result) ?? []) : []);
       });
-      const reason = worst !== undefined ? reasonOf(worst) : status === 'expired' ? NEVER_GIVEN : null;
       return { machine, status, reason, silences };
     });
   }
@@ -207,11 +204,9 @@ export class SilenceActs {
   async #issue(act: SilenceAct): Promise<void> {
     const { db, commands } = this.#options;
     const names = [...new Set(act.targets.map(({ machine }) => machine))];
-    const { rows } = await sql<{ machine: string; identity: string }>`
-      SELECT l.machine, l.identity FROM logs l WHERE l.active AND l.machine = ANY(${names}::text[])`.execute(db);
     const { rows: known } = await sql<Pick<CommandRow, 'machine' | 'body'>>`
       SELECT c.machine, c.body FROM commands c WHERE c.act = ${act.act}`.execute(db);
-    const logs = new Map(rows.map(({ machine, identity }) => [machine, identity]));
+    const logs = await currentLogs(db, names);
     const stored = new Set(known.map(({ machine, body }) => keyOf({ machine, ...silenceIn(body) })));
     const missing = act.targets.filter((target) => logs.has(target.machine) && !stored.has(keyOf(target)));
     await fewAtOnce(missing, ({ machine, silence }) =>

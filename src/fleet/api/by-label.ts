@@ -26,7 +26,7 @@ import { readNamed } from './scope.ts';
 /** `log_alert` is nothing that is in force. */
 const ENGAGED = ACTIONS.filter((action) => action !== 'log_alert');
 const REQUIRED = 'action, labels and reason are required';
-const LABELS = 'labels must be an object of labels that the machines have, as {"site": "berlin"}';
+export const LABELS = 'labels must be an object of labels that the machines have, as {"site": "berlin"}';
 const PREVIEW_REQUIRED = 'action parameter required';
 const LONGEST_REASON = 1024;
 const OTHERS = 'these are not the machines that were shown, or their policies have changed';
@@ -84,9 +84,7 @@ export const byLabelRoutes = (
       if (!areLabels(labels)) throw new RecorderError('invalid_request', 'a label is required, as site=berlin');
       requireAction(ctx, action[0]!);
       const found = await acts.preview(action[0]!, labels, actorIn(ctx).machines, ofClass?.[0]);
-      ctx.set('Cache-Control', 'no-store');
-      ctx.vary('Authorization');
-      respondJson(ctx, 200, JSON.stringify(shownPreview(action[0]!, labels, found)));
+      respondPreview(ctx, shownPreview(action[0]!, labels, found));
     },
   },
   {
@@ -173,6 +171,13 @@ export const byLabelRoutes = (
     },
   },
 ];
+
+/** Answers with what an act would do: of this moment, and for this principal. */
+export function respondPreview(ctx: Context, preview: object): void {
+  ctx.set('Cache-Control', 'no-store');
+  ctx.vary('Authorization');
+  respondJson(ctx, 200, JSON.stringify(preview));
+}
 
 /** @throws RecorderError `forbidden` for an action that the principal may not touch */
 export function requireAction(ctx: Context, action: ContainmentAction): void {

@@ -23,6 +23,7 @@ import {
   requireAction,
   requireCount,
   requireSeen,
+  respondPreview,
 } from './by-label.ts';
 import { USUAL_EXPIRY } from './command-forms.ts';
 import { byIn, keyOf } from './commands.ts';
@@ -54,9 +55,7 @@ export const releaseByLabelRoutes = (
       if (!areLabels(labels)) throw new RecorderError('invalid_request', 'a label is required, as site=berlin');
       requireAction(ctx, action[0]!);
       const found = await acts.preview(action[0]!, labels, actorIn(ctx).machines);
-      ctx.set('Cache-Control', 'no-store');
-      ctx.vary('Authorization');
-      respondJson(ctx, 200, JSON.stringify(shownPreview(action[0]!, labels, found)));
+      respondPreview(ctx, shownPreview(action[0]!, labels, found));
     },
   },
   {

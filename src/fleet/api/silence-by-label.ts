@@ -29,7 +29,7 @@ import {
 import { countsIn } from '../commands.ts';
 import { actReads } from './act-routes.ts';
 import { actorIn } from './acting.ts';
-import { areLabels, byLabelSchema, requireCount, requireSeen } from './by-label.ts';
+import { areLabels, byLabelSchema, LABELS, requireCount, requireSeen, respondPreview } from './by-label.ts';
 import { USUAL_EXPIRY } from './command-forms.ts';
 import { byIn, keyOf } from './commands.ts';
 import type { FleetDependencies } from './dependencies.ts';
@@ -37,7 +37,6 @@ import { readNamed } from './scope.ts';
 
 const PATH = '/api/v1/silences/by-label';
 const PLACES = 'labels, or machines, are required; to end silences, act will do';
-const LABELS = 'labels must be an object of labels that the machines have, as {"site": "berlin"}';
 const MOST_NAMED = 1000;
 const NAMED = `machines must be a list of 1 to ${MOST_NAMED} names`;
 const OTHERS: Readonly<Record<SilenceKind, string>> = {
@@ -96,7 +95,7 @@ export const silenceByLabelRoutes = (
       const { query, ...wanted } = wantedIn(ctx);
       validate(nothingSchema, parseQuery(query), 'parameter');
       requirePlaces(wanted);
-      respondPreview(ctx, wanted, await acts.previewAdd(wanted));
+      respondPreview(ctx, shownPreview(wanted, await acts.previewAdd(wanted)));
     },
   },
   {
@@ -107,7 +106,7 @@ export const silenceByLabelRoutes = (
       const { query, ...wanted } = wantedIn(ctx);
       const { act: [act] = [] } = validate(endPreviewSchema, parseQuery(query), 'parameter');
       requirePlaces(wanted, act);
-      respondPreview(ctx, wanted, await acts.previewEnd(wanted, act === undefined ? {} : { act }));
+      respondPreview(ctx, shownPreview(wanted, await acts.previewEnd(wanted, act === undefined ? {} : { act })));
     },
   },
   {
@@ -152,12 +151,6 @@ function wantedIn(ctx: Context): WantedMachines & { readonly query: string } {
 function requirePlaces({ labels, named = [] }: Pick<WantedMachines, 'labels' | 'named'>, act?: unknown): void {
   if (Object.keys(labels).length === 0 && named.length === 0 && act === undefined)
     throw new RecorderError('invalid_request', PLACES);
-}
-
-function respondPreview(ctx: Context, wanted: WantedMachines, found: readonly SilenceCandidate[]): void {
-  ctx.set('Cache-Control', 'no-store');
-  ctx.vary('Authorization');
-  respondJson(ctx, 200, JSON.stringify(shownPreview(wanted, found)));
 }
 
 type Given = z.infer<z.ZodMiniObject<ReturnType<typeof onMachines>>>;

@@ -26,6 +26,7 @@ import { FLEET_SERVICE, signedOfExport } from '../../forensic/signed-export.ts';
 import { verifierKeyOf } from '../../signed-note.ts';
 import { VERSION } from '../../version.ts';
 import { documentsOf } from '../api/documents.ts';
+import type { FleetDatabase } from '../database.ts';
 import { ExportedHistory } from './exported-history.ts';
 import { type FleetExportSources, noteExport, scratchFor } from './fleet-bundles.ts';
 
@@ -95,9 +96,10 @@ export class FleetForensic {
     const history = await ExportedHistory.read(db, machine, log);
     const { from } = await sizesOf(history, Math.min(LINES_SHARE * most, most - payload.length));
     const lines = await writeLines(payload, history, from, turn);
-    const state = await this.#stateOf(history, written, lines);
+    const about = await aboutMachine(db, machine);
+    const state = await this.#stateOf(history, about, written, lines);
     await payload.write(`],"system_state":${JSON.stringify(state)}`);
-    await payload.write(`,"policy_digest":${JSON.stringify(await policyDigestOf(this.#sources, machine))}}`);
+    await payload.write(`,"policy_digest":${JSON.stringify(about?.policy_digest ?? '')}}`);
   }
 
   /** Writes the unresolved incidents and then the others, the newest first. @returns how many there was room for */
@@ -126,7 +128,12 @@ export class FleetForensic {
   }
 
   /** What an export says about its machine and the fleet. All of it is text, as in the recorder's. */
-  async #stateOf(history: ExportedHistory, written: number, lines: WrittenLines): Promise<Record<string, string>> {
+  async #stateOf(
+    history: ExportedHistory,
+    about: AboutMachine | undefined,
+    written: number,
+    lines: WrittenLines,
+  ): Promise<Record<string, string>> {
     const { db, signer } = this.#sources;
     const { row, head, first, root, anchor, described } = history;
     const { machine, log, identity } = row;
@@ -137,8 +144,6 @@ export class FleetForensic {
       SELECT action FROM posture WHERE machine = ${machine} AND log = ${log} AND holders > 0 ORDER BY action`.execute(
       db,
     );
-    const { rows: about } = await sql<{ version: string | null; heard_at: Date | null; policy_source: string | null }>`
-      SELECT version, heard_at, policy_source FROM machines WHERE machine = ${machine}`.execute(db);
     const { total, open } = found(counts[0]);
     return {
       service: FLEET_SERVICE,
@@ -146,8 +151,8 @@ export class FleetForensic {
       signed_by: `fleet ${signer.name}`,
       fleet_key: verifierKeyOf(signer),
       machine,
-      machine_version: about[0]?.version ?? '',
-      machine_heard_at: about[0]?.heard_at?.toISOString() ?? '',
+      machine_version: about?.version ?? '',
+      machine_heard_at: about?.heard_at?.toISOString() ?? '',
       history: log,
       standing: described.standing,
       diverged_from: described.diverged?.from ?? '',
@@ -167,7 +172,7 @@ export class FleetForensic {
         .map(({ action }) => action)
         .join(', ')
         .slice(0, LONGEST),
-      policy_source: about[0]?.policy_source ?? '',
+      policy_source: about?.policy_source ?? '',
       omitted: String(Math.max(0, total - written)),
       audit_entries_omitted: String(Math.min(LINES, head.seq - first + 1) - lines.count),
       audit_entries_altered: String(lines.altered),
@@ -220,8 +225,16 @@ async function writeLines(
   return { count, altered, unverified };
 }
 
-async function policyDigestOf({ db }: Pick<FleetExportSources, 'db'>, machine: string): Promise<string> {
-  const { rows } = await sql<{ policy_digest: string | null }>`
-    SELECT policy_digest FROM machines WHERE machine = ${machine}`.execute(db);
-  return rows[0]?.policy_digest ?? '';
+/** What the fleet knows of a machine apart from its log. */
+interface AboutMachine {
+  readonly version: string | null;
+  readonly heard_at: Date | null;
+  readonly policy_source: string | null;
+  readonly policy_digest: string | null;
+}
+
+async function aboutMachine(db: FleetDatabase, machine: string): Promise<AboutMachine | undefined> {
+  const { rows } = await sql<AboutMachine>`
+    SELECT version, heard_at, policy_source, policy_digest FROM machines WHERE machine = ${machine}`.execute(db);
+  return rows[0];
 }

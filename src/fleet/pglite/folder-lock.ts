@@ -7,6 +7,7 @@ import { rmSync } from 'node:fs';
 import { link, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import { RecorderError } from '../../errors.ts';
+import { isStillThere, ownMark } from '../../process-mark.ts';
 
 /**
  * Keeps other processes from a folder of PGlite, which would ruin it.
@@ -19,7 +20,7 @@ export async function lockFolder(folder: string): Promise<() => void> {
   const path = `${folder}.lock`;
   const own = `${path}.${process.pid}-${randomBytes(4).toString('hex')}`;
   // A lock is there with its holder at once: an empty one would look like what a dead process has left.
-  await writeFile(own, await ownName(), { flag: 'wx', mode: 0o600 });
+  await writeFile(own, await ownMark(), { flag: 'wx', mode: 0o600 });
   try {
     while (!(await isLinked(own, path))) {
       const holder = await holderOf(path);
@@ -72,33 +73,12 @@ const holderOf = (path: string): Promise<string> => readFile(path, 'utf8').catch
 
 const pidOf = (holder: string): number => Number(holder.split(' ')[0]);
 
-/** Stands for a start or a boot that can't be read here: then only the number counts. */
-const UNKNOWN = '-';
-
-const ownName = async (): Promise<string> =>
-  `${process.pid} ${(await startOf(process.pid)) ?? UNKNOWN} ${await thisBoot()}`;
-
 /** Whether the process that a lock names is alive. */
 async function isHeldBy(holder: string): Promise<boolean> {
-  const [, start = UNKNOWN, boot = UNKNOWN] = holder.split(' ');
-  const [pid, now] = [pidOf(holder), await thisBoot()];
-  if (boot !== UNKNOWN && now !== UNKNOWN && boot !== now) return false;
-  const found = await startOf(pid);
-  if (start !== UNKNOWN && found !== undefined) return found === start;
+  const pid = pidOf(holder);
   // A container gives every process the same number.
-  return pid !== process.pid && isAlive(pid);
+  return (await isStillThere(holder)) ?? (pid !== process.pid && isAlive(pid));
 }
-
-/** When a process started, in ticks since the boot: proc_pid_stat(5). Undefined when there is none, or it is hidden. */
-async function startOf(pid: number): Promise<string | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  // The second field, the name, is in parentheses and may hold anything.
-  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-}
-
-/** The boot of the machine: random(4). */
-const thisBoot = async (): Promise<string> =>
-  (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => UNKNOWN)).trim();
 
 function isAlive(pid: number): boolean {
   try {
