@@ -21,6 +21,7 @@ import { type GroupedBy, type NoticeKind, noticeIn, passes } from '../domain/not
 import { RecorderError } from '../errors.ts';
 import { nameOf, originOf } from '../policy/target-url.ts';
 import type { VendorWebhook, Webhook } from '../policy/targets.ts';
+import { wasSilenced } from '../query/silence-match.ts';
 import type { AttemptResult } from './attempt-result.ts';
 import { sendNotice } from './formats/notice-request.ts';
 import { MOST_SHOWN, slackFallback, slackMessage, slackReminder } from './formats/slack.ts';
@@ -278,7 +279,7 @@ export class GroupedFeed implements Feed {
 
   /** Takes an entry into its group, when there is a notice of it. */
   #take(line: EntryLine): void {
-    const { clock, reads } = this.#parts;
+    const { clock, reads, current } = this.#parts;
     const notice = noticeIn(line);
     if (notice === undefined || notice.kind === 'attended') return;
     const { kind, incident: id } = notice;
@@ -289,6 +290,9 @@ export class GroupedFeed implements Feed {
     const incident = JSON.parse(json) as Incident;
     const now = clock.now();
     if (!passes(this.#webhook, incident) || reads.isSilenced(incident, now)) return;
+    // The silence may be over since: then the reminders tell what is still open, and nothing else of that time.
+    const written = { seq: line.seq, at: Date.parse(notice.timestamp) };
+    if (wasSilenced(incident, current().allSilences(), written)) return;
     const key = this.#keyOf(incident);
     if (line.seq <= (this.#told.get(key)?.seq ?? 0)) return;
     const since = Math.min(Date.parse(notice.timestamp), now);

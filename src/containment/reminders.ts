@@ -134,7 +134,7 @@ export class Reminders {
     const passesDue: Pass[] = [];
     if (over.length > 0) {
       const isMeant = (one: Incident): boolean =>
-        silencesMatching(one, over).some((silence) => Date.parse(one.created_at) < endOf(silence));
+        silencesMatching(one, over).some((silence) => Date.parse(one.created_at) <= endOf(silence));
       passesDue.push({ reason: 'silence over', kinds: { ...common, severities }, isMeant });
     }
     if (every > 0 && severities.includes('critical')) {

@@ -47,6 +47,25 @@ export function silencesMatching(
 export const isSilenced = (incident: Silenceable, silences: readonly SilenceOnRecord[], at: number): boolean =>
   silencesFor(incident, silences, at).length > 0;
 
+/**
+ * Whether a silence that matches an incident held when an entry was written, though it may be over by now.
+ * @param written the entry: its place in the log, and its time in milliseconds since the epoch
+ */
+export function wasSilenced(
+  incident: Silenceable,
+  silences: readonly SilenceOnRecord[],
+  written: { readonly seq: number; readonly at: number },
+): boolean {
+  const holding = silences.filter(
+    ({ seq, from, until, ended }) =>
+      seq < written.seq &&
+      written.seq < (ended?.seq ?? Infinity) &&
+      Date.parse(from) <= written.at &&
+      written.at < Date.parse(until),
+  );
+  return silencesMatching(incident, holding).length > 0;
+}
+
 /** Whether a silence matches an incident, apart from words. */
 export function admits(
   { class: classes, severity: severities, source: sources }: SilenceMatchers,

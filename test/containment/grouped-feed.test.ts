@@ -1,6 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
 import { HOUR, MINUTE, SECOND } from '../../src/clock.ts';
+import { SilenceCommands } from '../../src/incidents/silence-commands.ts';
 import type { Webhook } from '../../src/policy/targets.ts';
+import { isSilenced } from '../../src/query/silence-match.ts';
 import { answering } from '../support/target.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 import { Noticing } from './support/noticing.ts';
@@ -104,6 +107,35 @@ describe('a webhook for Slack', () => {
     noticing.isSilenced = () => true;
     await noticing.pass(1 * MINUTE);
     expect(noticing.bodies).to.have.length(1);
+  });
+
+  it('is told of the time of a silence, when it reads that later, only what is still open', async () => {
+    await open({ group_wait: 0, group_interval: 0 });
+    const { log, projections, clock } = noticing.recording;
+    noticing.isSilenced = (incident, at) => isSilenced(incident, projections.current().silences(at), at);
+    const silences = new SilenceCommands({ log, projections, clock, random: randomBytes });
+    // Nothing is read of the log while the receiver is away.
+    noticing.target.behaviours = [answering(503)];
+    await noticing.report({ source: 'before' });
+    await noticing.until(() => noticing.status.status === 'failing');
+    const until = clock.milliseconds + 1 * HOUR;
+    const { id } = await silences.add({ source: ['noisy'], until, reason: 'planned work' });
+    const kept = await noticing.report({ source: 'noisy' });
+    const over = await noticing.report({ source: 'noisy' });
+    await noticing.perform('resolve', over);
+    clock.milliseconds += 1 * SECOND;
+    await silences.end(id);
+    clock.milliseconds += 1 * SECOND;
+    const after = await noticing.report({ source: 'noisy' });
+    noticing.target.behaviours = [answering(200)];
+    const failed = noticing.bodies.length;
+    const told = (incident: string) =>
+      noticing.bodies.slice(failed).filter((body) => JSON.stringify(body).includes(incident));
+    await noticing.passUntil(() => told(after).length > 0 && told(kept).length > 0);
+    await noticing.pass(1 * MINUTE);
+    expect(told(over)).to.deep.equal([]);
+    expect(told(kept)).to.have.length(1);
+    expect(told(after)).to.have.length(1);
   });
 
   it('loses nothing and is told nothing twice when the service is killed', async () => {
