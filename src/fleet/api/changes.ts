@@ -33,7 +33,7 @@ import type { FleetDatabase } from '../database.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { documentsOf } from './documents.ts';
 import { anyText, time } from './list-filter.ts';
-import { historyOf, ofHistory, parameters } from './one-incident.ts';
+import { entriesOf, historyOf, parameters } from './one-incident.ts';
 import { type MachineLog, oneMachine } from './one-machine.ts';
 import { type Reading, readingIn } from './reading.ts';
 import { readNamed } from './scope.ts';
@@ -46,6 +46,7 @@ import {
   storedBefore,
   type StreamPlace,
   writeStreamPlace,
+  writtenBefore,
 } from './stream-place.ts';
 
 /** As long as a place of a page between two others. */
@@ -121,10 +122,12 @@ class Page {
     const others: ChangeEvent[] = [];
     let through = after;
     while (through < last && this.#hasRoom(incidents.size)) {
-      const { rows } = await sql<{ seq: number; line: string; event: string }>`
-        SELECT e.seq, e.event, e.line FROM entries e
-        WHERE e.machine = ${machine} AND e.seq > ${through} AND e.seq <= ${last} AND ${ofHistory(machine, log)}
-        ORDER BY e.seq LIMIT ${sql.lit(AT_ONCE)}`.execute(this.#db);
+      const { rows } = await sql<{ seq: number; line: string; event: string }>`${entriesOf(
+        { machine, log },
+        sql`e.seq, e.event, e.line`,
+        sql`e.seq > ${through} AND e.seq <= ${last}`,
+        AT_ONCE,
+      )}`.execute(this.#db);
       if (rows.length === 0) break;
       this.#entries += rows.length;
       for (const { seq, line, event } of rows) {
@@ -164,7 +167,9 @@ async function changesOf(
     throw new RecorderError('gone', message, { fields: { first_seq: first, last_seq: last } });
   }
   const after =
-    'after' in begin ? Math.max(begin.after, first - 1) : (await firstSince(db, machine, log, begin.since, last)) - 1;
+    'after' in begin
+      ? Math.max(begin.after, first - 1)
+      : (await firstSince(db, { machine, log }, begin.since, last)) - 1;
   const { through, changes, others } = await new Page(db, words).gather({ machine, log }, after, last);
   const complete = through >= last;
   return {
@@ -309,19 +314,43 @@ function partsOf(text: string): readonly unknown[] {
   }
 }
 
-/** The first entry that was written since a time; the one behind the last when there is none. */
-async function firstSince(
-  db: FleetDatabase,
-  machine: string,
-  log: string,
-  since: number,
-  last: number,
-): Promise<number> {
-  // Entries follow each other in time, but for jumps of the clock.
-  const { rows } = await sql<{ seq: number | null }>`
-    SELECT min(e.seq) AS seq FROM entries e
-    WHERE e.machine = ${machine} AND e.at >= ${time(since)} AND ${ofHistory(machine, log)}`.execute(db);
-  return rows[0]?.seq === null || rows[0] === undefined ? last + 1 : rows[0].seq;
+/** How many jumps of a machine's clock count. */
+const MOST_JUMPS = 100;
+
+/**
+ * The first entry that was written since a time; the one behind the last when there is none. Entries follow each other in
+ * time but for jumps of the clock, and in each history: between two of these it is found by halves, and the earliest counts.
+ */
+async function firstSince(db: FleetDatabase, { machine, log }: LogName, since: number, last: number): Promise<number> {
+  const { rows: histories } = await sql<{ log: string; first: number; until: number }>`
+    WITH RECURSIVE past AS (
+      SELECT l.log, greatest(l.first_seq, l.diverged_at_seq) AS first, ${last + 1}::bigint AS until, l.diverged_from, l.diverged_at_seq
+      FROM logs l WHERE l.machine = ${machine} AND l.log = ${log}
+      UNION ALL
+      SELECT l.log, greatest(l.first_seq, l.diverged_at_seq), LEAST(past.until, past.diverged_at_seq), l.diverged_from,
+        l.diverged_at_seq
+      FROM past JOIN logs l ON l.machine = ${machine} AND l.log = past.diverged_from
+    )
+    SELECT log, first, until FROM past WHERE first < until ORDER BY first`.execute(db);
+  const { rows: jumps } = await sql<{ seq: number }>`${entriesOf(
+    { machine, log },
+    sql`e.seq`,
+    sql`e.event = 'clock.jumped'`,
+    MOST_JUMPS,
+  )}`.execute(db);
+  const parts = histories.flatMap((history) => {
+    const own = jumps.map(({ seq }) => seq).filter((seq) => seq > history.first && seq < history.until);
+    const begins = [history.first, ...own];
+    return begins.map((first, place) => ({
+      machine,
+      log: history.log,
+      first,
+      through: (begins[place + 1] ?? history.until) - 1,
+    }));
+  });
+  const before = await writtenBefore(db, parts, since);
+  const found = parts.findIndex(({ through }, place) => before[place]! < through);
+  return found < 0 ? last + 1 : before[found]! + 1;
 }
 
 /** The state of an incident after one of its entries; undefined where that is none, as a machine may send anything. */
