@@ -33,7 +33,7 @@ import type { FleetDatabase } from '../database.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { documentsOf } from './documents.ts';
 import { anyText, time } from './list-filter.ts';
-import { entriesOf, historyOf, parameters } from './one-incident.ts';
+import { entriesOf, parameters, pastOf } from './one-incident.ts';
 import { type MachineLog, oneMachine } from './one-machine.ts';
 import { type Reading, readingIn } from './reading.ts';
 import { readNamed } from './scope.ts';
@@ -119,6 +119,7 @@ class Page {
   /** What a log says behind one entry, up to another, as far as there is room. */
   async gather({ machine, log }: LogName, after: number, last: number) {
     const incidents = new Map<string, Gathered>();
+    const begins = new Map<string, number>();
     const others: ChangeEvent[] = [];
     let through = after;
     while (through < last && this.#hasRoom(incidents.size)) {
@@ -133,25 +134,34 @@ class Page {
       for (const { seq, line, event } of rows) {
         this.#bytes += line.length;
         through = seq;
-        if (!NOISE.has(event)) this.#characters += gather(readEntry(line), incidents, others, this.#words);
+        if (NOISE.has(event)) continue;
+        const entry = readEntry(line);
+        this.#characters += gather(entry, incidents, others, this.#words);
+        if (isAboutIncident(entry) && !begins.has(entry.data.incident)) begins.set(entry.data.incident, seq);
       }
     }
     this.#incidents += incidents.size;
-    return { through, others, changes: await this.#changes({ machine, log }, incidents) };
+    return { through, others, changes: await this.#changes({ machine, log }, incidents, begins) };
   }
 
   /** The incidents of a log as they are now, in the order of their latest change. */
-  async #changes(of: LogName, incidents: ReadonlyMap<string, Gathered>): Promise<readonly ChangedIncident[]> {
+  async #changes(
+    of: LogName,
+    incidents: ReadonlyMap<string, Gathered>,
+    begins: ReadonlyMap<string, number>,
+  ): Promise<readonly ChangedIncident[]> {
     const documents = await documentsOf(
       this.#db,
       [...incidents.keys()].map((id) => ({ ...of, id })),
     );
     const byId = new Map(documents.map(({ id, document }) => [id, document]));
-    const changes: ChangedIncident[] = [];
-    for (const [id, gathered] of incidents) {
-      const was = gathered.isNew ? undefined : await stateAt(this.#db, { ...of, id }, gathered.firstVersion - 1);
-      changes.push(changedIncident(id, gathered, was, byId.get(id)));
-    }
+    const older = [...begins].filter(([id]) => incidents.get(id)?.isNew === false);
+    const before = await entriesBefore(this.#db, of, older);
+    const changes = [...incidents].map(([id, gathered]) => {
+      const entry = before.get(id);
+      const was = entry?.version === gathered.firstVersion - 1 ? entry.state : undefined;
+      return changedIncident(id, gathered, was, byId.get(id));
+    });
     return changes.toSorted((one, other) => one.seq - other.seq);
   }
 }
@@ -323,15 +333,8 @@ const MOST_JUMPS = 100;
  */
 async function firstSince(db: FleetDatabase, { machine, log }: LogName, since: number, last: number): Promise<number> {
   const { rows: histories } = await sql<{ log: string; first: number; until: number }>`
-    WITH RECURSIVE past AS (
-      SELECT l.log, greatest(l.first_seq, l.diverged_at_seq) AS first, ${last + 1}::bigint AS until, l.diverged_from, l.diverged_at_seq
-      FROM logs l WHERE l.machine = ${machine} AND l.log = ${log}
-      UNION ALL
-      SELECT l.log, greatest(l.first_seq, l.diverged_at_seq), LEAST(past.until, past.diverged_at_seq), l.diverged_from,
-        l.diverged_at_seq
-      FROM past JOIN logs l ON l.machine = ${machine} AND l.log = past.diverged_from
-    )
-    SELECT log, first, until FROM past WHERE first < until ORDER BY first`.execute(db);
+    SELECT log, first, least(until, ${last + 1}::bigint) AS until FROM (${pastOf({ machine, log })}) AS past
+    WHERE first <= ${last} ORDER BY first`.execute(db);
   const { rows: jumps } = await sql<{ seq: number }>`${entriesOf(
     { machine, log },
     sql`e.seq`,
@@ -353,15 +356,31 @@ async function firstSince(db: FleetDatabase, { machine, log }: LogName, since: n
   return found < 0 ? last + 1 : before[found]! + 1;
 }
 
-/** The state of an incident after one of its entries; undefined where that is none, as a machine may send anything. */
-async function stateAt(
+/**
+ * The versions and states of incidents after the last entry about each before another one. What is no state is left out: a
+ * machine may send anything.
+ * @param begins identifiers, each with the number of the entry before which it is
+ */
+async function entriesBefore(
   db: FleetDatabase,
-  incident: { readonly machine: string; readonly log: string; readonly id: string },
-  version: number,
-): Promise<State | undefined> {
-  const { lines } = await historyOf(db, incident, version - 1, 1);
-  if (lines[0] === undefined) return undefined;
-  const entry = readEntry(lines[0]);
-  if (!isAboutIncident(entry) || entry.data.version !== version) return undefined;
-  return STATES.find((state) => state === entry.data.state);
+  { machine, log }: LogName,
+  begins: readonly (readonly [id: string, seq: number])[],
+): Promise<ReadonlyMap<string, { readonly version: number; readonly state: State | undefined }>> {
+  if (begins.length === 0) return new Map();
+  const { rows } = await sql<{ id: string; line: string }>`
+    SELECT DISTINCT ON (k.id) k.id, e.line FROM (${pastOf({ machine, log })}) AS past CROSS JOIN unnest(
+      ${begins.map(([id]) => id)}::text[], ${begins.map(([, seq]) => seq)}::bigint[]) AS k (id, seq)
+    CROSS JOIN LATERAL (
+      SELECT e.seq, e.line FROM entries e
+      WHERE e.machine = ${machine} AND e.log = past.log AND e.incident = k.id AND e.seq < least(past.until, k.seq)
+      ORDER BY e.seq DESC LIMIT 1) AS e
+    ORDER BY k.id, e.seq DESC`.execute(db);
+  return new Map(
+    rows.flatMap(({ id, line }) => {
+      const entry = readEntry(line);
+      if (!isAboutIncident(entry)) return [];
+      const { version, state: said } = entry.data;
+      return [[id, { version, state: STATES.find((state) => state === said) }] as const];
+    }),
+  );
 }

@@ -117,6 +117,22 @@ async function seqBehind(
 }
 
 /**
+ * One history of a log, and those that it has left: a query for the entries of each that are its own, from `first` to before
+ * `until`.
+ */
+export const pastOf = ({ machine, log }: Pick<OneIncident, 'machine' | 'log'>): RawBuilder<unknown> => sql`
+  WITH RECURSIVE past AS (
+    SELECT l.log, greatest(l.first_seq, l.diverged_at_seq) AS first, 9223372036854775807 AS until, l.diverged_from,
+      l.diverged_at_seq
+    FROM logs l WHERE l.machine = ${machine} AND l.log = ${log}
+    UNION ALL
+    SELECT l.log, greatest(l.first_seq, l.diverged_at_seq), LEAST(past.until, past.diverged_at_seq), l.diverged_from,
+      l.diverged_at_seq
+    FROM past JOIN logs l ON l.machine = ${machine} AND l.log = past.diverged_from
+  )
+  SELECT log, first, until FROM past WHERE first < until`;
+
+/**
  * The first entries of one history of a log, and of those that it has left, up to where they part: a query. Those of each
  * history are a part of an index.
  * @param columns of entries `e`, `seq` among them
@@ -127,14 +143,7 @@ export const entriesOf = (
   condition: RawBuilder<unknown>,
   most: number,
 ): RawBuilder<unknown> => sql`
-  WITH RECURSIVE past AS (
-    SELECT l.log, 9223372036854775807 AS until, l.diverged_from, l.diverged_at_seq
-    FROM logs l WHERE l.machine = ${machine} AND l.log = ${log}
-    UNION ALL
-    SELECT l.log, LEAST(past.until, past.diverged_at_seq), l.diverged_from, l.diverged_at_seq
-    FROM past JOIN logs l ON l.machine = ${machine} AND l.log = past.diverged_from
-  )
-  SELECT e.* FROM past CROSS JOIN LATERAL (
+  SELECT e.* FROM (${pastOf({ machine, log })}) AS past CROSS JOIN LATERAL (
     SELECT ${columns} FROM entries e
     WHERE e.machine = ${machine} AND e.log = past.log AND e.seq < past.until AND ${condition}
     ORDER BY e.seq LIMIT ${sql.lit(most)}) AS e
