@@ -1,7 +1,14 @@
 /** What is done to machines from the command line: beside the database, or by the fleet that has it open. */
-import type { FleetCore } from './fleet.ts';
+import type { Enrolment } from './enrolment.ts';
+import type { Ingest } from './ingest/ingest.ts';
 
 export const ADMINISTRATION = ['enrol', 'rotate', 'revoke', 'rename', 'rebuild'] as const;
+
+/** What carries them out. */
+export interface Administered {
+  readonly enrolment: Enrolment;
+  readonly ingest: Ingest;
+}
 
 export interface AdministrationRequest {
   readonly command: (typeof ADMINISTRATION)[number];
@@ -21,7 +28,7 @@ export interface AdministrationRequest {
  * @throws RecorderError `not_found` for a machine that the fleet does not know; like `Enrolment`
  */
 export async function administer(
-  { enrolment, ingest }: Pick<FleetCore, 'enrolment' | 'ingest'>,
+  { enrolment, ingest }: Administered,
   { command, name, newName = '', labels, who }: AdministrationRequest,
   note: (line: string) => void,
 ): Promise<string | undefined> {

@@ -3,6 +3,7 @@
  *
  * Exit codes: 0 done, or a requested stop; 2 wrong usage; 78 (EX_CONFIG) for what must be corrected first; 1 anything else.
  */
+import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import pino from 'pino';
 import { systemClock } from '../clock.ts';
@@ -10,6 +11,7 @@ import { RecorderError } from '../errors.ts';
 import { ProcessOutput } from '../process-output.ts';
 import { verifierKeyOf } from '../signed-note.ts';
 import { VERSION } from '../version.ts';
+import { askFleet } from './administration-socket.ts';
 import { administer, ADMINISTRATION, type AdministrationRequest } from './administration.ts';
 import { type FleetConfig, readFleetConfig } from './config.ts';
 import { isUnreachable, openDatabase } from './database.ts';
@@ -35,6 +37,10 @@ const USAGE = `Usage: incident-recorder fleet COMMAND
 FLEET_DATABASE_URL=postgres://… names the database; without it PGlite keeps everything in ./var/fleet.
 All variables: src/fleet/README.md.
 `;
+
+/** How long to wait for a fleet that starts or stops, and how often to look, in milliseconds. */
+const SETTLE_WITHIN = 20_000;
+const LOOK_EVERY = 200;
 
 /** The commands that are about no machine. */
 const ALONE = ['serve', 'migrate', 'pubkey', 'schema'];
@@ -64,7 +70,7 @@ async function main(): Promise<void> {
   if (isAdministration(command)) {
     const request = requestIn(command, names, labelsIn(values.label));
     const note = (line: string): void => void process.stderr.write(`${line}\n`);
-    const answer = await withCore(config, (core) => administer(core, request, note));
+    const answer = await administerBy(config, request, note);
     if (answer !== undefined) print(answer);
   } else if (command === 'migrate') await migrateDatabase(config);
   else if (command === 'pubkey') print(verifierKeyOf(await openSigner(config.keyPath, config.name)));
@@ -136,6 +142,29 @@ async function migrateDatabase(config: FleetConfig): Promise<void> {
     print(from === to ? `the database has layout ${to} already` : `migrated from layout ${from} to ${to}`);
   } finally {
     await db.destroy();
+  }
+}
+
+/** Carries a command out with the database; where a fleet that runs has that to itself, has it do so. */
+async function administerBy(
+  config: FleetConfig,
+  request: AdministrationRequest,
+  note: (line: string) => void,
+): Promise<string | undefined> {
+  const { database } = config;
+  const folder = 'folder' in database ? database.folder : undefined;
+  const deadline = Date.now() + SETTLE_WITHIN;
+  for (;;) {
+    const asked = folder === undefined ? undefined : await askFleet(folder, request, note);
+    if (asked !== undefined) return asked.printed;
+    try {
+      return await withCore(config, (core) => administer(core, request, note));
+    } catch (error) {
+      // One that starts or stops has the folder, and takes no commands yet or any more.
+      const isInUse = error instanceof RecorderError && error.fields.in_use === true;
+      if (!isInUse || Date.now() > deadline) throw error;
+      await setTimeout(LOOK_EVERY);
+    }
   }
 }
 
