@@ -50,12 +50,12 @@ import {
 } from '../bulk-acts.ts';
 import { type CommandRow, type FleetCommands, reasonOf } from '../commands.ts';
 import type { FleetDatabase } from '../database.ts';
+import { pageOfActs } from './act-routes.ts';
 import { actorIn } from './acting.ts';
 import { COMMAND_FORMS, type CommandForm, expiry, USUAL_EXPIRY } from './command-forms.ts';
 import { byIn, keyOf as keyIn, leaving, roleFor } from './commands.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { contextsOf, documentsOf, type IncidentKey } from './documents.ts';
-import { placeTime } from './fleet-incidents.ts';
 import { FleetList } from './incident-list.ts';
 import { unsearchedIn } from './incidents.ts';
 import { anyText, type FleetQuery } from './list-filter.ts';
@@ -133,9 +133,7 @@ export const bulkRoutes = (
       handle: async (ctx) => {
         const reading = await readingIn(dependencies, ctx, ['operator', 'recovery', 'auditor']);
         const page = pageOf(validate(listSchema, parseQuery(reading.query), 'parameter'), 2);
-        const [at, id] = page.after ?? [];
-        const before = at === undefined ? undefined : { at: placeTime(at), id: id! };
-        const rows = paged(ctx, page, await acts.list(page.limit + 1, before), (row) => [row.at.toISOString(), row.id]);
+        const rows = await pageOfActs(ctx, page, acts.stored);
         const { machines, reader } = reading;
         const seen = machines === undefined ? undefined : new Set(machines);
         const own = rows.filter((row) => totalOf(row, seen) > 0);
