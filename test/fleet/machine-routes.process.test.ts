@@ -5,6 +5,7 @@ import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'nod
 import { expect } from 'chai';
 import { verifierKeyOf } from '../../src/signed-note.ts';
 import { digestOf, SIGNATURE_HEADER, signRequest } from '../../src/signed-request.ts';
+import { administer, type AdministrationRequest } from '../../src/fleet/administration.ts';
 import { readFleetConfig } from '../../src/fleet/config.ts';
 import type { Fleet } from '../../src/fleet/fleet.ts';
 import { eventually } from '../support/eventually.ts';
@@ -116,6 +117,40 @@ describe('the routes for machines', () => {
     await fleet.enrolment.rename('n1', 'n2', 'test');
     const refused = await fleet.enrolment.invite('n2', {}, 'test').catch((error: Error) => error);
     expect(refused).to.include({ code: 'conflict' });
+  });
+
+  it('knows a machine by the name that it is shown with, too, and says what its own is', async () => {
+    await enrolled('s1');
+    const said: string[] = [];
+    const run = (command: AdministrationRequest['command'], name: string, newName = '') =>
+      administer(fleet, { command, name, newName, labels: {}, who: 'test' }, (line) => void said.push(line));
+    await run('rename', 's1', 'front');
+    expect(await run('rotate', 'front')).to.match(/^[\w-]{43}$/);
+    expect(said).to.deep.equal(['front is the machine s1: ship --enrol --machine s1']);
+    await run('rename', 'front', 'back');
+    await run('rebuild', 'back');
+    await run('revoke', 'back');
+    const row = fleet.db.selectFrom('machines').select(['name', 'revoked_at']).where('machine', '=', 's1');
+    const { name, revoked_at } = await row.executeTakeFirstOrThrow();
+    expect([name, revoked_at]).to.deep.equal(['back', revoked_at]).and.not.include(null);
+    expect(await run('revoke', 'front').catch((error: Error) => error.message)).to.equal(
+      'the fleet knows no machine front',
+    );
+  });
+
+  it('keeps the labels of a machine that is enrolled again without any, and says which label is wrong', async () => {
+    const labelsOf = async (): Promise<object | undefined> =>
+      (await fleet.db.selectFrom('machines').select('labels').where('machine', '=', 'l1').executeTakeFirst())?.labels;
+    const invite = (labels: Record<string, string>) =>
+      fleet.enrolment.invite('l1', labels, 'test').catch((error: Error) => error.message);
+    await invite({ site: 'berlin' });
+    await fleet.enrolment.revoke('l1', 'test');
+    await invite({});
+    expect(await labelsOf()).to.deep.equal({ site: 'berlin' });
+    await invite({ site: 'lisbon' });
+    expect(await labelsOf()).to.deep.equal({ site: 'lisbon' });
+    expect(await invite({ site: 'München' })).to.match(/^label site=München: its name and its value must be 1 to 63 /);
+    expect(await labelsOf()).to.deep.equal({ site: 'lisbon' });
   });
 
   it('lets in only the machine itself, until it is revoked', async () => {
