@@ -349,8 +349,10 @@ export class Ingest {
     const expected = { log, from: 1, prev_hash: '' };
     if (rows.length >= MOST_HISTORIES) throw conflict('diverged', TOO_MANY, expected);
     const isArchivedBefore = from > 1 && first === from;
-    if (line === undefined || (from !== 1 && !isArchivedBefore))
-      throw conflict('unexpected_from', `the fleet has nothing of this log: begin with entry 1, not ${from}`, expected);
+    if (line === undefined || (from !== 1 && !isArchivedBefore)) {
+      const found = line === undefined ? 'there is none in this batch' : `not ${from}`;
+      throw conflict('unexpected_from', `the fleet has nothing of this log: begin with entry 1, ${found}`, expected);
+    }
     if (from === 1 && line.entry.entry_hash !== log) {
       const message = `entry 1 has another hash, so it is of another log: ${line.entry.entry_hash}`;
       throw conflict('other_log', message, { ...expected, log: line.entry.entry_hash });
