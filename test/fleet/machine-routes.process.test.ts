@@ -381,6 +381,9 @@ describe('the routes for machines', () => {
         state: 'pending',
       })
       .execute();
+    expect((await ask('HEAD', '/api/v1/machines/o1/commands?wait=30', { token })).status).to.equal(200);
+    const given = fleet.db.selectFrom('commands').select('state').where('machine', '=', 'o1');
+    expect(await given.execute()).to.deep.equal([{ state: 'pending' }]);
     const waiting = await ask('GET', '/api/v1/machines/o1/commands?wait=30', { token });
     expect(waiting.body).to.deep.equal([{ id: 'CMD-1', command: 'note' }]);
     const result = { status: 409, body: { error: 'resolved already' } };

@@ -280,9 +280,10 @@ async function selected(
   if (incidents !== undefined) {
     const { machines } = await scopeOf(db, '', bounds);
     const seen = machines === undefined ? undefined : new Set(machines);
+    const own = await ownNames(db, incidents);
     const rows = await outlinesOf(
       db,
-      incidents.filter(({ machine }) => seen?.has(machine) ?? true),
+      own.filter(({ machine }) => seen?.has(machine) ?? true),
     );
     return { rows, at: at ?? now, unsearched: [] };
   }
@@ -290,6 +291,15 @@ async function selected(
   const keys = await keysOf(dependencies, { ...query, machines });
   const rows = (await outlinesOf(db, keys)).filter(({ stored }) => at === undefined || stored <= at);
   return { rows, at: at ?? now, unsearched: await unsearchedIn(db, { ...query, machines, limit: 1 }) };
+}
+
+/** Incidents by the own names of their machines, each once: who names a machine may take the name that it is shown with. */
+async function ownNames(db: FleetDatabase, incidents: readonly Selected[]): Promise<readonly Selected[]> {
+  const shown = [...new Set(incidents.map(({ machine }) => machine))];
+  const rows = await db.selectFrom('machines').select(['machine', 'name']).where('name', 'in', shown).execute();
+  const own = new Map(rows.map(({ machine, name }) => [name, machine]));
+  const named = incidents.map(({ machine, id }) => ({ machine: own.get(machine) ?? machine, id }));
+  return [...new Map(named.map((one) => [keyOf(one), one])).values()];
 }
 
 /** The filter of a request: the recorder's, and which machines. */
