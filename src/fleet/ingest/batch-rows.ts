@@ -473,6 +473,7 @@ export const READ_MODELS = [
   'deliveries',
   'posture',
   'stats',
+  'left_counts',
   'hours',
   'silences',
   'guards',
