@@ -289,7 +289,7 @@ export class Ingest {
     if (divergence !== undefined) await this.#switch(tx, row, rows, divergence, place.detail ?? {});
     if (isNew && row.built < row.through) {
       // The read models of the entries that it shares with the history that it has left come first, and then these.
-      await insertEntries(tx, row, fresh);
+      await insertEntries(tx, row, fresh, batch.body);
       if (fresh.length > 0) await advance(tx, row, fresh, batch, keys);
       const { through, hash } = headAfter(row, fresh);
       return { stored: { machine, log, through, hash, stored: fresh.length, ...diverged(divergence) }, divergence };
@@ -300,7 +300,10 @@ export class Ingest {
       const entries = fresh.map(({ entry }) => entry);
       await restoreMissing(tx, row, fold, entries);
       // The database stores the lines while they are folded.
-      await sideBySide([() => insertEntries(tx, row, fresh), () => this.#take(tx, row, fold, entries, true)]);
+      await sideBySide([
+        () => insertEntries(tx, row, fresh, batch.body),
+        () => this.#take(tx, row, fold, entries, true),
+      ]);
       await advance(tx, row, fresh, batch, keys);
       if (divergence !== undefined) await settleCurrent(tx, machine);
       else if (rows.length + Number(isNew) > 1) await settleCurrent(tx, machine, idsIn(fresh));
