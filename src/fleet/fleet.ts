@@ -13,6 +13,7 @@ import { RecorderError } from '../errors.ts';
 import { type Signer, verifierKeyOf } from '../signed-note.ts';
 import { VERSION } from '../version.ts';
 import { FleetAccess } from './access.ts';
+import { takeCommands } from './administration-socket.ts';
 import { clockWarnings, FleetAlarms } from './alarms.ts';
 import { createFleetApp } from './app.ts';
 import { Campaigns } from './campaigns.ts';
@@ -181,6 +182,11 @@ export async function startFleet(
     const server = serverFor(config);
     server.on('request', (request, response) => void app.callback()(request, response));
     const address = await listen(server, config);
+    const { database } = config;
+    const endCommands =
+      'folder' in database && database.folder !== undefined
+        ? await takeCommands(database.folder, core, log)
+        : async () => {};
     for (const warning of await durabilityWarnings(db, config.needsStandby === true)) log.warn({}, warning);
     const watch = startWatch({
       alarms,
@@ -199,6 +205,7 @@ export async function startFleet(
       },
       look: () => watch.look(),
       stop: async () => {
+        await endCommands();
         await close(server);
         await watch.stop();
         await db.destroy();

@@ -104,6 +104,12 @@ describe('the command line at a fleet', () => {
     expect(machines).to.match(/^MACHINE +HEARD +LOG/);
     expect(machines).to.include('site=berlin');
     expect(await ask('fleet', 'machines', '--label', 'site=berlin')).not.to.include('oven-2');
+    await fleet.fleet.enrolment.rename('oven-2', 'bread', 'root');
+    expect(await ask('fleet', 'machines', '--machine', 'bread')).to.match(/^bread \(oven-2\) +\d+s/m);
+    await fleet.fleet.enrolment.rename('oven-2', 'oven-2', 'root');
+    await fleet.fleet.enrolment.invite('oven-3', {}, 'root');
+    await fleet.fleet.enrolment.revoke('oven-3', 'root');
+    expect(await ask('fleet', 'machines', '--machine', 'oven-3')).to.match(/^oven-3 +revoked/m);
     expect(await ask('fleet', 'in-force')).to.match(/freeze_agent +\d/);
     expect(await ask('posture')).to.match(/^ACTION +MACHINES/);
     await ask('fleet', 'campaigns');

@@ -447,6 +447,7 @@ export const READ_MODELS = [
   'deliveries',
   'posture',
   'stats',
+  'left_counts',
   'hours',
   'silences',
   'guards',

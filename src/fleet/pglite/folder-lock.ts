@@ -26,7 +26,7 @@ export async function lockFolder(folder: string): Promise<() => void> {
       const holder = await holderOf(path);
       if (holder !== undefined && (await isHeldBy(holder))) {
         const message = `${folder} is in use by process ${pidOf(holder)}; end that first, or use a server: FLEET_DATABASE_URL`;
-        throw new RecorderError('config', message);
+        throw new RecorderError('config', message, { fields: { in_use: true } });
       }
       await removeDead(path, own);
     }

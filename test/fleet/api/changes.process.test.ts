@@ -141,7 +141,9 @@ function changes(place: () => DatabasePlace, isServer: boolean): void {
       await fleet.enrol(name);
       await fleet.take(name, lines.slice(0, 30));
     }
-    // They have sent too lately to be named: the answer ends before, and the next one has them.
+    // They have sent too lately to be named, however long that took: the answer ends before, and the next one has them.
+    await sql`UPDATE entries SET stored_at = statement_timestamp()`.execute(fleet.db);
+    await sql`UPDATE logs SET advanced_at = statement_timestamp()`.execute(fleet.db);
     const early = await read('since=2020-01-01T00:00:00Z');
     await sql`UPDATE entries SET stored_at = stored_at - interval '20 seconds'`.execute(fleet.db);
     await sql`UPDATE logs SET advanced_at = advanced_at - interval '20 seconds'`.execute(fleet.db);
