@@ -37,6 +37,8 @@ All variables: src/fleet/README.md.
 
 class UsageError extends Error {}
 
+/** What a person is told besides: a script reads the output alone. */
+const notice = (text: string): void => void process.stderr.write(`${text}\n`);
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
 async function main(): Promise<void> {
@@ -119,15 +121,19 @@ async function act(
   switch (command) {
     case 'enrol':
       print(await enrolment.invite(name, labels, who));
+      notice(`${SECRET} ${enrolCommand(name)}`);
       return;
     case 'rotate':
       print(await enrolment.rotate(name, who));
+      notice(`${SECRET} ${enrolCommand(name)}`);
       return;
     case 'revoke':
       await enrolment.revoke(name, who);
+      notice(`${name} has no token any more; what it has sent stays. To admit it again: fleet enrol ${name}`);
       return;
     case 'rename':
       await enrolment.rename(name, other, who);
+      notice(`${name} is shown as ${other}; its own name stays in addresses and anchors`);
       return;
     case 'rebuild':
       await ingest.rebuild(name, (log, built, through) => process.stderr.write(`${log}: ${built} of ${through}\n`));
@@ -136,6 +142,9 @@ async function act(
       command satisfies never;
   }
 }
+
+const SECRET = 'That is the one-time secret, good for a week. On the machine, where it is asked for:';
+const enrolCommand = (name: string): string => `incident-recorder ship --enrol --fleet URL --machine ${name}`;
 
 async function migrateDatabase(config: FleetConfig): Promise<void> {
   const db = await openDatabase(config.database);

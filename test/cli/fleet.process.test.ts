@@ -72,6 +72,8 @@ describe('the command line at a fleet', () => {
     const own = await fleet.machines[0]!.recorder.get(`/api/v1/incidents/get?id=${ids[0]}`);
     expect(own.json).to.include({ state: 'acknowledged', acknowledged_by: 'fleet:root' });
     expect(await ask('fleet', 'commands')).to.match(/oven-1 +acknowledge +INC-\S+ +done/);
+    // The fleet finds the machine of an incident, and it is waited for as well.
+    expect(await ask('ack', ids[1]!)).to.include('acknowledged');
   });
 
   it('says what has changed on all machines, and goes on where it ended', async () => {
@@ -103,6 +105,8 @@ describe('the command line at a fleet', () => {
     const machines = await ask('fleet', 'machines');
     expect(machines).to.match(/^MACHINE +HEARD +LOG/);
     expect(machines).to.include('site=berlin');
+    // Nothing fetches it: it was asked for, and no more is known.
+    expect(machines).to.match(/freeze_agent \((?:not confirmed|overdue)\)/);
     expect(await ask('fleet', 'machines', '--label', 'site=berlin')).not.to.include('oven-2');
     expect(await ask('fleet', 'in-force')).to.match(/freeze_agent +\d/);
     expect(await ask('posture')).to.match(/^ACTION +MACHINES/);

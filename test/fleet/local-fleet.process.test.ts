@@ -50,6 +50,10 @@ describe('npm run fleet', () => {
     const directory = directories();
     for (const name of ['dist', 'policy']) symlinkSync(join(ROOT, name), join(directory, name));
     expect(await look(directory, {})).to.have.length(3);
+    const unreachable = await look(directory, { FLEET_DATABASE_URL: 'postgres://fleet@127.0.0.1:1/fleet' }).catch(
+      String,
+    );
+    expect(unreachable).to.match(/npm run fleet: the database is not reachable: .*FLEET_DATABASE_URL\n$/);
     if (postgresPrograms() === undefined) {
       console.warn('SKIPPED: npm run fleet on a server: PostgreSQL is not installed (apt-get install postgresql)');
       this.skip();
