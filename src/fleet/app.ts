@@ -10,7 +10,7 @@ import { pageRoutes } from '../api/console/routes.ts';
 import { readRoutes } from './api/routes.ts';
 import { namingScope } from './api/scope.ts';
 import type { FleetDependencies } from './api/dependencies.ts';
-import { isUnreachable, isUnstorable } from './database.ts';
+import { isUnreachable, isUnstorable, whyUnreachable } from './database.ts';
 import { RecorderError } from '../errors.ts';
 
 /** The console, which the recorder serves too, with the fleet's page. */
@@ -43,7 +43,7 @@ const scopeNamed: Middleware = async (_ctx, next) => {
 };
 
 /**
- * While the database is gone, clients are to come back: 503, not 500. A value that no column can hold is the client's
+ * While the database is gone or full, clients are to come back: 503, not 500. A value that no column can hold is the client's
  * fault: 400.
  */
 const databaseErrors = (): Middleware => async (ctx, next) => {
@@ -54,6 +54,6 @@ const databaseErrors = (): Middleware => async (ctx, next) => {
     if (ctx.method !== 'PUT' && isUnstorable(cause))
       throw new RecorderError('invalid_request', 'a value that is too large, or has a NUL', { cause });
     if (!isUnreachable(cause)) throw cause;
-    throw new RecorderError('log_unavailable', 'the database is not reachable; nothing was stored', { cause });
+    throw new RecorderError('log_unavailable', `${whyUnreachable(cause)}; nothing was stored`, { cause });
   }
 };

@@ -14,7 +14,7 @@ import { VERSION } from '../version.ts';
 import { askFleet } from './administration-socket.ts';
 import { administer, ADMINISTRATION, type AdministrationRequest } from './administration.ts';
 import { type FleetConfig, readFleetConfig } from './config.ts';
-import { isUnreachable, openDatabase } from './database.ts';
+import { isUnreachable, openDatabase, whyUnreachable } from './database.ts';
 import { type FleetCore, openCore, startFleet } from './fleet.ts';
 import { citusStatements, migrate } from './migrations.ts';
 import { openSigner } from './signer-file.ts';
@@ -205,7 +205,7 @@ async function serve(config: FleetConfig): Promise<void> {
 /** Why the database can't be used, in one line; undefined for another error. */
 function unreachable(error: unknown): string | undefined {
   const { code, message } = (error ?? {}) as NodeJS.ErrnoException;
-  if (isUnreachable(error)) return `the database is not reachable: ${message}`;
+  if (isUnreachable(error)) return `${whyUnreachable(error)}: ${message}`;
   // SQLSTATE: there is no such role or database, or this one may not do that.
   return /^(?:28|3D|42501)/.test(String(code)) ? `the database refuses: ${message}` : undefined;
 }
