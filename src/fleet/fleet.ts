@@ -106,6 +106,7 @@ export async function openCore(config: FleetConfig, clock: Clock, log: ApiLogger
     clock,
     signer,
     connections: connectionsOf(config.database),
+    quota: config.quota,
     unseal: (sealed) => seal.open(sealed),
     onDiverged: (machine, divergence) =>
       log.error({ machine, ...divergence }, 'THE LOG OF A MACHINE DOES NOT CONTINUE WHAT THE FLEET HOLDS'),

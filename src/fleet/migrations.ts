@@ -37,7 +37,8 @@ const OF_MACHINES: readonly string[] = [
     policy_text text,
     health jsonb,
     clock_skew_ms bigint,
-    silent_since timestamptz(3)
+    silent_since timestamptz(3),
+    sent_until timestamptz
   )`,
   `CREATE TABLE IF NOT EXISTS enrolments (
     machine text COLLATE "C" NOT NULL,

@@ -51,6 +51,8 @@ export interface MachinesTable {
   clock_skew_ms: number | null;
   /** Since when it is known to be silent. */
   silent_since: OptionalTime;
+  /** Up to when it has used its quota, by the clock of the database, to the microsecond. */
+  sent_until: OptionalTime;
 }
 
 /** The one-time secrets. */

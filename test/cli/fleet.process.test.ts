@@ -72,6 +72,11 @@ describe('the command line at a fleet', () => {
     const own = await fleet.machines[0]!.recorder.get(`/api/v1/incidents/get?id=${ids[0]}`);
     expect(own.json).to.include({ state: 'acknowledged', acknowledged_by: 'fleet:root' });
     expect(await ask('fleet', 'commands')).to.match(/oven-1 +acknowledge +INC-\S+ +done/);
+    // The machine has answered; its log comes after that.
+    await fleet.until(
+      () => fleet.read(`/api/v1/incidents/get?machine=oven-1&id=${ids[0]}`),
+      ({ state }) => state === 'acknowledged',
+    );
   });
 
   it('says what has changed on all machines, and goes on where it ended', async () => {
@@ -165,6 +170,10 @@ describe('the command line at a fleet', () => {
     expect(contained).to.match(/oven-1 +done/);
     const { recorder } = fleet.machines[0]!;
     expect((await recorder.get('/api/v1/containment')).json.freeze_agent.engaged).to.equal(true);
+    await fleet.until(
+      () => fleet.read('/api/v1/containment/by-label/release?action=freeze_agent&site=berlin'),
+      ({ count }) => count === 1,
+    );
     const released = await ask(
       'fleet',
       'release',

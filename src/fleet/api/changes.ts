@@ -42,6 +42,7 @@ import {
   type LogExtent,
   type LogName,
   OVERLAP,
+  placeTime,
   readStreamPlace,
   storedBefore,
   type StreamPlace,
@@ -249,17 +250,13 @@ const ofReader = ({ machines }: Pick<Reading, 'machines'>) =>
 
 /** Where an answer ends: now. It says nothing of machines that the reader does not see: not how many there are. */
 async function endOf(db: FleetDatabase, reading: Reading, from: StreamPlace): Promise<StreamPlace> {
-  const { rows } = await sql<{ now: Date; machine: string | null; log: string; through: number }>`
-    SELECT n.now, l.machine, l.log, l.through FROM (SELECT clock_timestamp() AS now) AS n
-    LEFT JOIN logs l ON l.advanced_at >= n.now - ${OVERLAP}::float8 * interval '1 millisecond' ${ofReader(reading)}
-    LIMIT ${sql.lit(MOST_AT_END + 1)}`.execute(db);
-  const at = rows[0]!.now.getTime();
+  const at = await placeTime(db);
+  const { rows } = await sql<LogName & { readonly through: number }>`
+    SELECT l.machine, l.log, l.through FROM logs l
+    WHERE l.advanced_at >= ${time(at - OVERLAP)} ${ofReader(reading)} LIMIT ${sql.lit(MOST_AT_END + 1)}`.execute(db);
   // Too many to name them: it ends a little earlier, but not before the place that was given.
   if (rows.length > MOST_AT_END) return from.at >= at - OVERLAP ? from : { at, sent: new Map() };
-  const named = rows.flatMap(({ machine, log, through }) =>
-    machine === null ? [] : [[keyOf({ machine, log }), through] as const],
-  );
-  return { at, sent: new Map(named) };
+  return { at, sent: new Map(rows.map((one) => [keyOf(one), one.through])) };
 }
 
 interface AdvancedLog extends LogExtent {

@@ -3,7 +3,7 @@
  * among it. Of few incidents each is looked at, as in the recorder; of many the database counts, up to a bound, and
  * assignees and containment are left out.
  */
-import { type RawBuilder, sql } from 'kysely';
+import { sql } from 'kysely';
 import type { State } from '../../../machines/vocabulary.ts';
 import { writeGroupsCursor } from '../../api/incidents/cursor.ts';
 import { readGroupsQuery } from '../../api/incidents/groups-query.ts';

@@ -10,7 +10,7 @@ import { RecorderError } from '../../errors.ts';
 import type { FleetDatabase } from '../database.ts';
 import { time } from './list-filter.ts';
 
-/** How long a transaction that stores entries may take, in milliseconds. */
+/** How far apart the times of two transactions that become visible at once may be, in milliseconds: these are times within each. */
 export const OVERLAP = 10 * SECOND;
 /** How many logs a place names; a header must hold it. */
 const MOST_NAMED = 200;
@@ -46,6 +46,20 @@ export function readStreamPlace(text: string, message = 'Last-Event-ID must be t
   }
   if (!/^\d{1,15}$/.test(at) || named.length > MOST_NAMED) throw new RecorderError('invalid_request', message);
   return { at: Number(at), sent };
+}
+
+/**
+ * The time of a place that begins now, by the clock of the database: now, or when the oldest transaction of the fleet began that has
+ * stored something and is not over. Its commit may wait for long, as for a standby that is gone, and what it has stored becomes
+ * visible with the times of then. An engine whose `pg_stat_activity` is empty says now.
+ * @returns milliseconds since the epoch. Read it before the logs
+ */
+export async function placeTime(db: FleetDatabase): Promise<number> {
+  const { rows } = await sql<{ at: Date }>`
+    SELECT least(clock_timestamp(), min(xact_start)) AS at FROM pg_stat_activity
+    WHERE datname = current_database() AND backend_xid IS NOT NULL
+      AND application_name = current_setting('application_name')`.execute(db);
+  return rows[0]!.at.getTime();
 }
 
 /** A history with the entries that are in it alone: those before are in the one that it has left. */
