@@ -166,8 +166,8 @@ export function machineRoutes(dependencies: MachineRouteDependencies): readonly 
       db,
     );
     for (;;) {
-      const isGone = ctx.res.closed;
-      // What is fetched for nobody would count as fetched.
+      // What is fetched for nobody, or without a body, would count as fetched.
+      const isGone = ctx.res.closed || ctx.method === 'HEAD';
       const found = isGone ? [] : await fetchCommands(db, machine, () => machineOf(ctx, db, clock));
       if (found.length > 0 || clock.monotonic() >= until || isGone) {
         respond(ctx, 200, found);

@@ -327,6 +327,8 @@ interface ActsTable {
   selection: JSONColumnType<object> | null;
   /** Of an act that goes on as long as its client asks: how many of its selection were asked for. */
   asked: Generated<number>;
+  /** How many commands it gives. */
+  size: Generated<number>;
 }
 
 /** How far the entries of a log were looked through for campaigns, and how far what they have become was counted. */
@@ -445,6 +447,7 @@ export interface FleetTables {
   readonly posture: PostureTable;
   readonly hours: HoursTable;
   readonly stats: StatsTable;
+  readonly left_counts: StatsTable;
   readonly silences: SilencesTable;
   readonly guards: GuardsTable;
   readonly findings: FindingsTable;
@@ -476,6 +479,7 @@ export const TABLES = [
   'posture',
   'hours',
   'stats',
+  'left_counts',
   'silences',
   'guards',
   'findings',

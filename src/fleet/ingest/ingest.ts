@@ -21,6 +21,7 @@ import type { Signer } from '../../signed-note.ts';
 import { anchorIfDue } from '../anchors.ts';
 import type { FleetDatabase } from '../database.ts';
 import { BURST, type Quota, shareOf, tooMuch } from '../quotas.ts';
+import { countLeft } from '../read-models/left-counts.ts';
 import { markAll, markChanged } from '../read-models/marks.ts';
 import type { FleetTables } from '../schema.ts';
 import { deleteReadModels, insertEntries, writeChanges } from './batch-rows.ts';
@@ -288,7 +289,7 @@ export class Ingest {
     if (divergence !== undefined) await this.#switch(tx, row, rows, divergence, place.detail ?? {});
     if (isNew && row.built < row.through) {
       // The read models of the entries that it shares with the history that it has left come first, and then these.
-      await insertEntries(tx, row, fresh);
+      await insertEntries(tx, row, fresh, batch.body);
       if (fresh.length > 0) await advance(tx, row, fresh, batch, keys);
       const { through, hash } = headAfter(row, fresh);
       return { stored: { machine, log, through, hash, stored: fresh.length, ...diverged(divergence) }, divergence };
@@ -299,7 +300,10 @@ export class Ingest {
       const entries = fresh.map(({ entry }) => entry);
       await restoreMissing(tx, row, fold, entries);
       // The database stores the lines while they are folded.
-      await sideBySide([() => insertEntries(tx, row, fresh), () => this.#take(tx, row, fold, entries, true)]);
+      await sideBySide([
+        () => insertEntries(tx, row, fresh, batch.body),
+        () => this.#take(tx, row, fold, entries, true),
+      ]);
       await advance(tx, row, fresh, batch, keys);
       if (divergence !== undefined) await settleCurrent(tx, machine);
       else if (rows.length + Number(isNew) > 1) await settleCurrent(tx, machine, idsIn(fresh));
@@ -387,8 +391,10 @@ export class Ingest {
     const expected = { log, from: 1, prev_hash: '' };
     if (rows.length >= MOST_HISTORIES) throw conflict('diverged', TOO_MANY, expected);
     const isArchivedBefore = from > 1 && first === from;
-    if (line === undefined || (from !== 1 && !isArchivedBefore))
-      throw conflict('unexpected_from', `the fleet has nothing of this log: begin with entry 1, not ${from}`, expected);
+    if (line === undefined || (from !== 1 && !isArchivedBefore)) {
+      const found = line === undefined ? 'there is none in this batch' : `not ${from}`;
+      throw conflict('unexpected_from', `the fleet has nothing of this log: begin with entry 1, ${found}`, expected);
+    }
     if (from === 1 && line.entry.entry_hash !== log) {
       const message = `entry 1 has another hash, so it is of another log: ${line.entry.entry_hash}`;
       throw conflict('other_log', message, { ...expected, log: line.entry.entry_hash });
@@ -533,6 +539,7 @@ export class Ingest {
       .where('log', '=', log)
       .execute();
     await markAll(tx, machine);
+    await countLeft(tx, machine);
     // The incidents of a history that comes back are members of campaigns with this history again.
     await tx.deleteFrom('campaign_progress').where('machine', '=', machine).where('log', '=', log).execute();
     const id = divergence.why === 'returned' ? `log_diverged:${log}:returned` : `log_diverged:${log}`;
@@ -773,6 +780,7 @@ async function settleCurrent(tx: Tx, machine: string, ids?: readonly string[]): 
     WHERE old.machine = ${machine} AND old.log = ranked.log AND old.id = ranked.id ${only}
       AND old.current <> (ranked.place = 1)
     RETURNING old.created_at`.execute(tx);
+  if (ids === undefined || rows.length > 0) await countLeft(tx, machine);
   if (ids === undefined) return;
   // What a batch has changed is marked with it; the same incident in another history may have been created at another time.
   const created = rows.map(({ created_at: at }) => at.getTime());

@@ -201,6 +201,16 @@ onEachEngine('ingest', (engine) => {
     expect(await diverged()).to.deep.equal([]);
   });
 
+  it('takes a batch whose last line has no newline, and none of a log that it does not have without entries', async () => {
+    const log = new MachineLog().fill(20);
+    const none = await refusalOf(core.ingest.store(batchOf(log, 1, 20, { body: Buffer.alloc(0) })));
+    expect(none.message).to.equal('the fleet has nothing of this log: begin with entry 1, there is none in this batch');
+    const body = log.body(1, 20).subarray(0, -1);
+    expect(await core.ingest.store(batchOf(log, 1, 20, { body }))).to.include({ through: 20, stored: 20 });
+    const rows = core.db.selectFrom('entries').select('line').where('machine', '=', machine).orderBy('seq');
+    expect((await rows.execute()).map(({ line }) => line)).to.deep.equal(log.lines.slice(0, 20));
+  });
+
   it('says that hashes are not verified where the key is not here', async () => {
     machine = 'keyless';
     await enrol(core, machine, false);
@@ -208,6 +218,20 @@ onEachEngine('ingest', (engine) => {
     await core.ingest.store(batchOf(log, 1, 20));
     const [row] = await rowOf(log.id);
     expect(row).to.include({ unverified_from: 1 });
+  });
+
+  it('finds another text of an entry that names the same hash, where the key is not here', async () => {
+    machine = 'keyless-edited';
+    await enrol(core, machine, false);
+    const log = new MachineLog().fill(20);
+    await core.ingest.store(batchOf(log, 1, 20));
+    const body = Buffer.from(log.body(11, 20).toString().replace('"seen"', '"SEEN"'));
+    const at = 11 + log.lines.slice(10).findIndex((line) => line.includes('"seen"'));
+    const { diverged: found } = await core.ingest.store(batchOf(log, 11, 20, { body }));
+    expect(found).to.include({ why: 'rewritten', first_differing_seq: at });
+    // The genuine lines, which the fleet has as well, say nothing new.
+    expect(await core.ingest.store(batchOf(log, 11, 20))).to.include({ stored: 0 });
+    expect(await diverged()).to.have.lengthOf(1);
   });
 
   it('finds a past that was rewritten, keeps both, and says which entry differs first', async () => {
