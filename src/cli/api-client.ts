@@ -167,7 +167,15 @@ export class ApiClient {
   ): Promise<Body> {
     const waits = this.#machines.length === 0 ? headers : { prefer: `wait=${WAITS}`, ...headers };
     const answer = await this.#command<Body>(path, this.#ofMachine(body), waits);
-    return fateOf(answer) ?? answer;
+    return fateOf(await this.#settled(answer)) ?? answer;
+  }
+
+  /** What a command comes to that a fleet has stored without a wait: which machine it is for, only the fleet knew. */
+  async #settled<Body>(answer: Body): Promise<Body> {
+    const { id, status } = answer as Partial<Stored>;
+    if (this.#machines.length > 0 || status !== 'pending' || id?.startsWith('CMD-') !== true) return answer;
+    const path = `/api/v1/commands/${encodeURIComponent(id)}?wait=${WAITS}`;
+    return JSON.parse(accepted(await this.#sendWithToken(path)).text) as Body;
   }
 
   async #command<Body>(
@@ -283,8 +291,9 @@ function fateOf<Body>(body: Body): Body | undefined {
   if (id?.startsWith('CMD-') !== true || machine === undefined) return undefined;
   if (status === 'done') return (answer?.body ?? {}) as Body;
   if (status === 'refused') return refuse(answer?.status ?? 409, { error: reason ?? 'refused', ...answer?.body });
-  const waits = `${machine} has not answered yet; see incident-recorder fleet commands, ${id}`;
-  return refuse(202, { error: status === 'expired' ? `${machine} has not fetched it in time` : waits });
+  const waits = `${machine} has not answered within ${WAITS} s; the command waits for it: incident-recorder fleet commands shows ${id}`;
+  const late = `${machine} has not fetched it in time, so nothing was done there: incident-recorder fleet machines says when it was heard`;
+  return refuse(202, { error: status === 'expired' ? late : waits });
 }
 
 function refuse(status: number, body: Refused['body']): never {

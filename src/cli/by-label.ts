@@ -56,17 +56,18 @@ async function run(kind: Kind, action: string, { reason, confirm, by, ...options
     body: { action, labels, reason, by },
     confirm,
     shown: SHOWN,
-    progress: [IN_FORCE],
+    progress: [ASKED_FOR],
   });
 }
 
-const IN_FORCE: Column<Outcome & Pick<Shown, 'in_force'>> = {
-  header: 'IN FORCE',
+/** Whether it is in force is what the machine's services confirm: `fleet in-force` says how many have not. */
+const ASKED_FOR: Column<Outcome & Pick<Shown, 'in_force'>> = {
+  header: 'ASKED FOR',
   value: ({ in_force: is }) => (is ? 'yes' : 'no'),
 };
 
 const SHOWN: readonly Column<Shown>[] = [
-  { header: 'IN FORCE', value: ({ in_force: is }) => (is ? 'yes' : 'no') },
+  { header: 'ASKED FOR', value: ({ in_force: is }) => (is ? 'yes' : 'no') },
   {
     header: 'WHAT',
     value: ({ why, actions = [], holders }) =>

@@ -23,8 +23,8 @@ export function explain(error: unknown): string {
   const { message, cause } = error as Error;
   if (error instanceof Impostor) {
     const advice =
-      'it got no token; if it is the recorder, name the file of its token with --token-file; through a tunnel, or to one ' +
-      'that is too old to prove itself, use --no-prove';
+      'it got no token; if it is the recorder, name the file of its token with --token-file; through a tunnel, to one that ' +
+      'is too old to prove itself, or to a fleet without TLS, use --no-prove';
     return `${message}: ${advice}`;
   }
   if (error instanceof NotReachable) {
@@ -34,6 +34,8 @@ export function explain(error: unknown): string {
       : 'start it, or name it with --url or INCIDENT_RECORDER_URL';
     return `${message}: ${advice}`;
   }
+  // The fleet has the command; what the machine says is not known yet.
+  if (error instanceof Refused && error.status === 202) return String(error.body.error);
   if (error instanceof Refused && error.status === 403) return adviceOnToken(error);
   if (error instanceof Refused && error.status === 404 && error.body.error === 'incident not found')
     return 'there is no such incident; incident-recorder list shows them all';

@@ -24,7 +24,12 @@ interface Machine {
   readonly policy: { readonly digest: string | null; readonly differs: boolean };
   readonly anchored: { readonly at: string } | null;
   readonly diverged: object | null;
-  readonly posture: readonly { readonly action: string; readonly in_force: boolean; readonly overdue: number }[];
+  readonly posture: readonly {
+    readonly action: string;
+    readonly in_force: boolean;
+    readonly unconfirmed: number;
+    readonly overdue: number;
+  }[];
   readonly incidents: { readonly unresolved: number; readonly attention: number };
 }
 
@@ -66,6 +71,7 @@ interface Alarm {
   readonly opened_at: string;
   readonly closed_at: string | null;
   readonly acknowledged_by: string | null;
+  readonly detail: Readonly<Record<string, unknown>>;
 }
 
 interface Act {
@@ -240,11 +246,14 @@ const MACHINE_COLUMNS = (now: number): readonly Column<Machine>[] => [
   },
   { header: 'ATTENTION', value: ({ incidents }) => `${incidents.attention} of ${incidents.unresolved}` },
   {
-    header: 'IN FORCE',
+    header: 'ASKED FOR',
     value: ({ posture }) =>
       posture
         .filter((one) => one.in_force || one.overdue > 0)
-        .map(({ action, overdue }) => `${action}${overdue > 0 ? ' (overdue)' : ''}`)
+        .map(
+          ({ action, unconfirmed, overdue }) =>
+            `${action}${overdue > 0 ? ' (overdue)' : unconfirmed > 0 ? ' (not confirmed)' : ''}`,
+        )
         .join(' '),
     least: 12,
   },
@@ -328,4 +337,18 @@ const ALARM_COLUMNS = (now: number): readonly Column<Alarm>[] => [
   { header: 'AGE', value: ({ opened_at: at }) => ageOf(at, now) },
   { header: 'OVER', value: ({ closed_at: at }) => (at === null ? 'no' : `for ${ageOf(at, now)}`) },
   { header: 'SEEN BY', value: ({ acknowledged_by: by }) => by ?? '-' },
+  { header: 'FOUND', value: foundBy, least: 12, optional: true },
 ];
+
+/** What an alarm has found, in words; empty where the name of the alarm says it all. */
+function foundBy({ kind, detail }: Alarm): string {
+  const { why, first_differing_seq: from, held_through: held, clock_skew_ms: skew } = detail;
+  if (kind === 'log_diverged') {
+    const first = typeof from === 'number' ? `from entry ${from} on` : '';
+    const kept = typeof held === 'number' ? `the fleet keeps both, and has ${held} entries of the other` : '';
+    return [typeof why === 'string' ? why.replaceAll('_', ' ') : '', first, kept]
+      .filter((part) => part !== '')
+      .join(', ');
+  }
+  return typeof skew === 'number' ? `${Math.abs(skew)} ms ${skew > 0 ? 'ahead' : 'behind'}` : '';
+}

@@ -72,7 +72,7 @@ export interface FleetCore {
   readonly enrolment: Enrolment;
   readonly ingest: Ingest;
   /** What is wrong with a database that goes on. */
-  troubles(): Troubles;
+  readonly troubles: () => Troubles;
 }
 
 /**
@@ -273,9 +273,13 @@ const listen = (server: Server, { host, port }: FleetConfig): Promise<{ host: st
   new Promise((resolve, reject) => {
     server.once('error', (cause) =>
       reject(
-        new RecorderError('config', `can't listen on ${host} port ${port}: ${cause.message}; set FLEET_BIND`, {
-          cause,
-        }),
+        new RecorderError(
+          'config',
+          `can't listen on ${host} port ${port}: ${cause.message}; end what is there, or set FLEET_BIND`,
+          {
+            cause,
+          },
+        ),
       ),
     );
     server.listen({ host, port }, () => resolve({ host, port: (server.address() as AddressInfo).port }));

@@ -16,7 +16,7 @@ import { systemClock } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
 import { verifierKeyOf } from '../signed-note.ts';
 import { type FleetConfig, readFleetConfig } from './config.ts';
-import { openDatabase } from './database.ts';
+import { isUnreachable, openDatabase } from './database.ts';
 import { type Fleet, startFleet } from './fleet.ts';
 import { layoutOf, migrate } from './migrations.ts';
 
@@ -66,6 +66,7 @@ async function main(): Promise<void> {
   const env = { FLEET_READ_ACCESS: 'open', FLEET_TOKEN_PATH: tokenPath, LOG_LEVEL: 'warn', ...process.env };
   const config = readFleetConfig(env, ROOT);
   const log = pino({ level: config.logLevel, base: null });
+  say(`Starting a fleet and ${MACHINES.length} recorders with their shippers: some 20 seconds.`);
   await prepare(config);
   const fleet = await startFleet(config, systemClock, log, { trustedBelow: STATE });
   const origin = `http://${fleet.address.host}:${fleet.address.port}`;
@@ -77,6 +78,7 @@ async function main(): Promise<void> {
     say(`Local fleet: the state is kept in ${STATE}`);
     say(`Console: ${origin}/`);
     say(`Token, for what is not only looked at: ${tokenPath}`);
+    say('Ctrl-C ends it all; the next start goes on with it. What to try: src/fleet/README.md, "Try it".');
     await stopped;
   } finally {
     for (const child of children) child.kill('SIGTERM');
@@ -225,13 +227,19 @@ function secretFile(path: string): string {
   return path;
 }
 
+/** Why it can't go on: in a line for what its reader can mend. */
+function reasonOf(error: unknown): string {
+  const { message, stack } = error as Error;
+  if (isUnreachable(error)) return `the database is not reachable: ${message}; see FLEET_DATABASE_URL`;
+  return error instanceof RecorderError ? message : (stack ?? String(error));
+}
+
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
 main().then(
   () => process.exit(0),
   (error: unknown) => {
-    const text = error instanceof RecorderError ? error.message : ((error as Error).stack ?? String(error));
-    process.stderr.write(`${text}\n`);
+    process.stderr.write(`npm run fleet: ${reasonOf(error)}\n`);
     process.exit(1);
   },
 );

@@ -177,6 +177,25 @@ describe('the console of the fleet', function () {
     expect(await tab.locator('.alarms li:focus').count()).to.equal(1);
   });
 
+  it('says on the overview what is wrong on machines, and prints the rows of a list', async () => {
+    const alarm = { machine: 'lisbon-1', id: 'log_diverged:b', kind: 'log_diverged', opened_at: new Date() };
+    await fleet.fleet.db
+      .insertInto('fleet_incidents')
+      .values({ ...alarm, detail: '{}', acknowledged_at: new Date(), acknowledged_by: 'root' })
+      .onConflict((conflict) => conflict.columns(['machine', 'id']).doNothing())
+      .execute();
+    const tab = await show('#/overview');
+    const section = tab.getByRole('region', { name: 'Needs attention' });
+    // Somebody took note of it, which does not mend it.
+    await section.getByRole('listitem').filter({ hasText: 'Past rewritten' }).waitFor();
+    expect(await section.innerText()).not.to.include('Nothing is overdue');
+    await tab.goto(address('#/incidents?group=off'));
+    await rows(tab).first().waitFor();
+    await tab.emulateMedia({ media: 'print' });
+    await rows(tab).first().waitFor();
+    expect((await tab.getByRole('grid').boundingBox())!.height).to.be.above(60);
+  });
+
   const views = (tab: Tab) =>
     [
       ['#/incidents?group=off', tab.getByText('too much on lisbon-1')],

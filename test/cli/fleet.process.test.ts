@@ -77,6 +77,8 @@ describe('the command line at a fleet', () => {
       () => fleet.read(`/api/v1/incidents/get?machine=oven-1&id=${ids[0]}`),
       ({ state }) => state === 'acknowledged',
     );
+    // The fleet finds the machine of an incident, and it is waited for as well.
+    expect(await ask('ack', ids[1]!)).to.include('acknowledged');
   });
 
   it('says what has changed on all machines, and goes on where it ended', async () => {
@@ -108,6 +110,8 @@ describe('the command line at a fleet', () => {
     const machines = await ask('fleet', 'machines');
     expect(machines).to.match(/^MACHINE +HEARD +LOG/);
     expect(machines).to.include('site=berlin');
+    // Nothing fetches it: it was asked for, and no more is known.
+    expect(machines).to.match(/freeze_agent \((?:not confirmed|overdue)\)/);
     expect(await ask('fleet', 'machines', '--label', 'site=berlin')).not.to.include('oven-2');
     await fleet.fleet.enrolment.rename('oven-2', 'bread', 'root');
     expect(await ask('fleet', 'machines', '--machine', 'bread')).to.match(/^bread \(oven-2\) +\d+s/m);

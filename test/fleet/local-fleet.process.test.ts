@@ -56,6 +56,10 @@ describe('npm run fleet', () => {
     expect(await look(directory, {}, 'SIGKILL')).to.have.length(3);
     // Its recorders end with it, so that others can have their logs.
     expect(await look(directory, {})).to.have.length(3);
+    const unreachable = await look(directory, { FLEET_DATABASE_URL: 'postgres://fleet@127.0.0.1:1/fleet' }).catch(
+      String,
+    );
+    expect(unreachable).to.match(/npm run fleet: the database is not reachable: .*FLEET_DATABASE_URL\n$/);
     if (postgresPrograms() === undefined) {
       console.warn('SKIPPED: npm run fleet on a server: PostgreSQL is not installed (apt-get install postgresql)');
       this.skip();

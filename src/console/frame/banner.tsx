@@ -67,11 +67,11 @@ export const Banner = () => {
 const LONGEST_CAUSE = 300;
 const NARROW = 720;
 
-const Says = ({ trouble: { title, since, name, cause, next, at } }: { readonly trouble: Trouble }) => (
+const Says = ({ trouble: { title, since, isOver, name, cause, next, at } }: { readonly trouble: Trouble }) => (
   <>
     <b>
       {title}
-      {since !== undefined && ` ${age(Date.parse(since), now.value)}`}
+      {since !== undefined && ` ${age(Date.parse(since), now.value)}${isOver === true ? ' ago' : ''}`}
     </b>
     <span>
       {name !== undefined && (

@@ -16,6 +16,8 @@ export interface Trouble {
   readonly title: string;
   /** When it began (RFC 3339): the title says how long ago that is. */
   readonly since?: string;
+  /** Whether it happened then, and does not last. */
+  readonly isOver?: true;
   /** What it is about, in mono. */
   readonly name?: string;
   readonly cause?: string;
@@ -126,14 +128,16 @@ const alarms = (): readonly Trouble[] => {
     const names = found.map(({ machine }) => machine);
     const said = names.slice(0, MOST_NAMED).join(', ');
     const rest = names.length - MOST_NAMED;
+    const ofKind = kind === 'log_diverged' ? ({ isOver: true } as const) : {};
     return [
       names.length === 1
-        ? { look, title: one, name: said, since, view: 'machines' }
+        ? { look, title: one, name: said, since, ...ofKind, view: 'machines' }
         : {
             look,
             title: many(names.length < MOST_MACHINES ? grouped(names.length) : `${grouped(MOST_MACHINES)} or more`),
             cause: rest > 0 ? `${said} and ${grouped(rest)} more` : said,
             since,
+            ...ofKind,
             view: 'machines',
           },
     ];

@@ -5,10 +5,11 @@ import { IncidentView } from '../incident/incident-view.tsx';
 import { type Filters, isGrouped, readFilters } from '../filters.ts';
 import { useActs } from '../keyboard.ts';
 import { leftAt } from '../last-seen.ts';
+import { silentMachines } from '../of-fleet/live-fleet.ts';
 import { heard, isOld } from '../live-entries.ts';
 import { Notice } from '../parts/notice.tsx';
 import { goTo, incidentFragment, route } from '../route.ts';
-import { momentOf } from '../format.ts';
+import { counted, momentOf } from '../format.ts';
 import { now } from '../now.ts';
 import { useArrivals } from './arrivals.ts';
 import { BulkLine } from './bulk-line.tsx';
@@ -163,6 +164,20 @@ const NothingThere = ({ filters }: { readonly filters: Filters }) => {
     return (
       <Notice kind="empty" title={`Nothing needed attention at ${momentOf(heard.value, now.value)}`}>
         <p>What has been reported since is not known.</p>
+      </Notice>
+    );
+  }
+  const silent = silentMachines.value;
+  if (silent > 0) {
+    return (
+      <Notice kind="empty" title="Nothing needs attention on the machines that are heard">
+        <p>
+          <a href="#/machines">
+            {counted(silent, 'machine')} {silent === 1 ? 'is' : 'are'} silent
+          </a>
+          : what happens there is not known.
+        </p>
+        {others}
       </Notice>
     );
   }

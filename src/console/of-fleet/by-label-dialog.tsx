@@ -208,10 +208,14 @@ export const ByLabelDialog = ({ kind = 'contain', onClose }: ByLabelProps) => {
               <ul class="by-label">
                 {preview.machines.map((one) => (
                   <li key={one.machine}>
-                    <ContainmentMark
-                      look={!one.possible ? 'none' : one.in_force ? 'done' : one.silent ? 'unknown' : 'asked'}
-                    >
-                      {!one.possible ? 'Not possible' : one.in_force ? 'In force' : one.silent ? 'Silent' : 'Is asked'}
+                    <ContainmentMark look={!one.possible ? 'none' : one.silent ? 'unknown' : 'asked'}>
+                      {!one.possible
+                        ? 'Not possible'
+                        : one.silent
+                          ? 'Silent'
+                          : one.in_force
+                            ? 'Asked for already'
+                            : 'Is asked'}
                     </ContainmentMark>
 
                     <VerbatimLine text={one.name} />
@@ -350,7 +354,7 @@ export const ActDialog = ({ kind, act, onClose }: ActDialogProps) => {
                       {one.reason !== null && <Verbatim text={one.reason} longest={200} />}
                       {one.reason === null && <code>{one.silences?.join(' ')}</code>}
                       {one.reason === null &&
-                        (one.in_force ? 'in force' : kind === 'release' && one.status === 'done' && 'released')}
+                        (one.in_force ? 'asked for' : kind === 'release' && one.status === 'done' && 'released')}
                     </span>
                   </li>
                 ))}

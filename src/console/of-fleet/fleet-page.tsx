@@ -43,7 +43,7 @@ export const FleetPage = <Body,>({ title, of, sum, children }: FleetPageProps<Bo
 export const Cell = ({ label, children }: { readonly label: string; readonly children: ComponentChildren }) => (
   <div class="said">
     <span class="said-name small muted">{label}</span>
-    {children}
+    <div class="told">{children}</div>
   </div>
 );
 

@@ -50,7 +50,7 @@ const Everywhere = () => {
             </button>
           </p>
           <section class="card rows in-force" aria-label="In force">
-            <Columns names={['Action', 'In force', 'Not confirmed', 'Overdue', 'Machines']} />
+            <Columns names={['Action', 'Asked for', 'Not confirmed', 'Overdue', 'Machines']} />
             <HeldRows
               items={ACTIONS.map((name) => all[name]).toSorted((one, other) => rankOf(one) - rankOf(other))}
               keyOf={({ action }) => action}
@@ -101,7 +101,7 @@ const ActionRow = ({ action, one, machines }: ActionRowProps) => {
         </h2>
         <p class="small muted">{ACTION_MEANINGS[action]}</p>
       </div>
-      <Cell label="In force">
+      <Cell label="Asked for">
         <ContainmentMark look={lookOf(one)}>
           {one.machines === 0 ? 'Nowhere' : `On ${counted(one.machines, 'machine')}`}
         </ContainmentMark>

@@ -157,6 +157,11 @@ export const allAlarms = computed((): readonly FleetIncident[] => {
   return [...new Map(all.map((one) => [keyOf(one), one])).values()];
 });
 
+/** How many machines are silent, as far as it is known; 0 at a recorder. */
+export const silentMachines = computed(
+  (): number => allAlarms.value.filter(({ kind }) => kind === 'machine_silent').length,
+);
+
 /** Whether an event of the stream is about a campaign: it is no entry of a log. */
 export const isOfCampaign = (event: string): boolean => event.startsWith('campaign.');
 

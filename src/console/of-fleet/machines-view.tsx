@@ -51,9 +51,14 @@ const Machines = () => {
               <Columns names={['Machine', 'Last heard', 'Log', 'Policy', 'In force', 'Incidents']} />
               {shown.length === 0 && (
                 <p class="empty muted">
-                  {all.length === 0 && labels.length === 0
-                    ? 'No machine is enrolled yet.'
-                    : 'No machine has these labels and this name.'}
+                  {all.length === 0 && labels.length === 0 ? (
+                    <>
+                      No machine is enrolled yet. <code>incident-recorder fleet enrol NAME</code> at the fleet prints a
+                      secret that admits one.
+                    </>
+                  ) : (
+                    'No machine has these labels and this name.'
+                  )}
                 </p>
               )}
               <HeldRows

@@ -1,4 +1,4 @@
-import { SEVERITIES, STATES, UNATTENDED_STATES } from '../../../machines/vocabulary.ts';
+import { ACTIONS, SEVERITIES, STATES, UNATTENDED_STATES } from '../../../machines/vocabulary.ts';
 import { attention, attentionCount, attentionTops } from '../attention.ts';
 import { ATTENTION, readFilters } from '../filters.ts';
 import { counted, grouped } from '../format.ts';
@@ -7,6 +7,7 @@ import { troubles } from '../frame/troubles.ts';
 import { silencedCount, snoozedCount, sumOf } from '../incidents/saved-views.ts';
 import { isOld } from '../live-entries.ts';
 import { useLiveResource } from '../live-resource.ts';
+import { allAlarms, inForce } from '../of-fleet/live-fleet.ts';
 import { Since } from '../parts/age.tsx';
 import { ContainmentMark, SeverityMark, SeverityShape } from '../parts/marks.tsx';
 import { AsOf } from '../parts/time.tsx';
@@ -31,6 +32,7 @@ export const AttentionSection = () => {
     undefined,
   );
   const lines = useLines();
+  const isUnread = useLiveResource(inForce) === undefined && isFleet;
   const more = lines.length - MOST_LINES;
   const list = fragmentOf({ view: 'incidents', query: ATTENTION });
   return (
@@ -78,7 +80,11 @@ export const AttentionSection = () => {
       </div>
       {lines.length === 0 ? (
         <p class="empty muted">
-          {isOld.value ? 'What needs attention now is not known.' : 'Nothing is overdue, silent or waiting.'}
+          {isOld.value
+            ? 'What needs attention now is not known.'
+            : isUnread
+              ? 'Reading…'
+              : 'Nothing is overdue, silent or waiting.'}
         </p>
       ) : (
         <ul>
@@ -195,7 +201,50 @@ const useLines = (): readonly AttentionLine[] => {
             to: 'Open',
           },
         ];
-  return [...containment, ...untaken, ...guards, ...recovery];
+  return [...containment, ...useLinesOfFleet(), ...untaken, ...guards, ...recovery];
+};
+
+/** What is wrong on machines of the fleet: rewritten pasts, what is not carried out in time, silence. Nothing at a recorder. */
+const useLinesOfFleet = (): readonly AttentionLine[] => {
+  const actions = useLiveResource(inForce);
+  const ofKind = (kind: string, look: 'overdue' | 'unknown', word: string): readonly AttentionLine[] => {
+    const alarms = allAlarms.value.filter((alarm) => alarm.kind === kind);
+    const oldest = alarms.map(({ opened_at: at }) => at).toSorted()[0];
+    if (oldest === undefined) return [];
+    return [
+      {
+        key: kind,
+        mark: <ContainmentMark look={look}>{word}</ContainmentMark>,
+        text: <VerbatimLine text={machinesIn(alarms.map(({ machine }) => machine))} />,
+        age: <Since at={oldest} />,
+        href: fragmentOf({ view: 'machines', query: '' }),
+        to: 'Machines',
+      },
+    ];
+  };
+  const overdue = ACTIONS.flatMap((action): readonly AttentionLine[] => {
+    const machines = actions?.[action].overdue.machines ?? 0;
+    if (machines === 0) return [];
+    return [
+      {
+        key: `overdue ${action}`,
+        mark: <ContainmentMark look="overdue">Overdue</ContainmentMark>,
+        text: (
+          <>
+            <code>{action}</code> on {counted(machines, 'machine')}
+          </>
+        ),
+        age: '',
+        href: fragmentOf({ view: 'posture', query: '' }),
+        to: 'In force',
+      },
+    ];
+  });
+  return [
+    ...ofKind('log_diverged', 'overdue', 'Past rewritten'),
+    ...overdue,
+    ...ofKind('machine_silent', 'unknown', 'Silent'),
+  ];
 };
 
 /** `berlin-1`, or how many. */
