@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { Agent, request, type IncomingMessage } from 'node:http';
-import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -10,6 +9,7 @@ import { expect } from 'chai';
 import { RecorderClient } from '../src/client/index.ts';
 import { needsPrograms } from './cli/support/needs-programs.ts';
 import { SERVICE } from './support/programs.ts';
+import { quietPort } from './support/quiet-port.ts';
 import { ServiceHome } from './support/service-home.ts';
 import { temporaryDirectories } from './support/temporary-directory.ts';
 
@@ -43,14 +43,6 @@ describe('the service on sockets that systemd passes', () => {
     return child;
   };
 
-  const freePort = async (): Promise<number> => {
-    const server: Server = createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const address = server.address();
-    server.close();
-    return typeof address === 'object' ? (address?.port ?? 0) : 0;
-  };
-
   const listening = async (child: { readonly stderr: Readable }): Promise<void> => {
     for await (const chunk of child.stderr.setEncoding('utf8').iterator({ destroyOnReturn: false })) {
       if (String(chunk).includes('Listening on')) return;
@@ -59,7 +51,7 @@ describe('the service on sockets that systemd passes', () => {
 
   it('serves a port and a unix socket, and proves itself by the address of each', async () => {
     const home = new ServiceHome(directory());
-    const [port, socket] = [await freePort(), join(home.directory, 'a socket')];
+    const [port, socket] = [await quietPort(), join(home.directory, 'a socket')];
     const child = activate(home, [`127.0.0.1:${port}`, socket]);
     await listening(child);
     let output = '';
@@ -85,7 +77,7 @@ describe('the service on sockets that systemd passes', () => {
 
   it('does not bind again what it has been passed', async () => {
     const home = new ServiceHome(directory());
-    const port = await freePort();
+    const port = await quietPort();
     const bind = `127.0.0.1:${port},unix:${join(home.directory, 'own')}`;
     const child = activate(home, [`127.0.0.1:${port}`], { BIND_ADDR: bind });
     await listening(child);
@@ -97,7 +89,7 @@ describe('the service on sockets that systemd passes', () => {
 
   it('refuses a socket that other machines reach, unless they are meant to', async () => {
     const home = new ServiceHome(directory());
-    const port = await freePort();
+    const port = await quietPort();
     const child = activate(home, [`0.0.0.0:${port}`]);
     await listening(child);
     const errors = text(child.stderr);

@@ -11,7 +11,10 @@ import { type Column, table } from './terminal/table.ts';
 
 interface Machine {
   readonly machine: string;
+  /** What it is shown as: its own name where it was given no other. */
+  readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
+  readonly revoked_at: string | null;
   readonly heard_at: string | null;
   readonly silent: boolean;
   readonly version: string | null;
@@ -219,11 +222,12 @@ const labelsOf = (labels: Readonly<Record<string, unknown>>): string =>
     .join(' ');
 
 const MACHINE_COLUMNS = (now: number): readonly Column<Machine>[] => [
-  { header: 'MACHINE', value: ({ machine }) => machine },
+  { header: 'MACHINE', value: ({ machine, name }) => (name === machine ? machine : `${name} (${machine})`) },
   {
     header: 'HEARD',
-    value: ({ heard_at: at, silent }) => (at === null ? 'never' : `${silent ? 'silent for ' : ''}${ageOf(at, now)}`),
-    style: ({ silent }) => (silent ? TROUBLE_STYLE : undefined),
+    value: ({ heard_at: at, silent, revoked_at: revoked }) =>
+      revoked !== null ? 'revoked' : at === null ? 'never' : `${silent ? 'silent for ' : ''}${ageOf(at, now)}`,
+    style: ({ silent, revoked_at: revoked }) => (silent && revoked === null ? TROUBLE_STYLE : undefined),
   },
   {
     header: 'LOG',

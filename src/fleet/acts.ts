@@ -54,6 +54,9 @@ export interface StoredAct<Detail> {
   readonly detail: Detail;
 }
 
+/** How many commands are counted for a page of a list of acts, besides those of the last act on it. */
+const MOST_COUNTED = 10_000;
+
 /** The acts of one kind, from which commands to machines follow. */
 export class ActStore<Detail extends { readonly act: string; readonly by: string }> {
   readonly #db: FleetDatabase;
@@ -66,13 +69,14 @@ export class ActStore<Detail extends { readonly act: string; readonly by: string
 
   /**
    * Stores an act.
+   * @param size how many commands it gives
    * @param selection what of it is long, and not in lists
    * @returns the one that is stored under this name: the first one stays
    */
-  async store(act: Detail, selection?: object): Promise<StoredAct<Detail> | undefined> {
+  async store(act: Detail, size: number, selection?: object): Promise<StoredAct<Detail> | undefined> {
     await sql`
-      INSERT INTO acts (machine, id, at, who, what, detail, selection)
-      VALUES ('', ${act.act}, clock_timestamp(), ${act.by}, ${this.#what}, ${storable(act)}::jsonb,
+      INSERT INTO acts (machine, id, at, who, what, detail, size, selection)
+      VALUES ('', ${act.act}, clock_timestamp(), ${act.by}, ${this.#what}, ${storable(act)}::jsonb, ${size}::integer,
         ${selection === undefined ? null : storable(selection)}::jsonb)
       ON CONFLICT DO NOTHING`.execute(this.#db);
     return this.find(act.act);
@@ -100,16 +104,25 @@ export class ActStore<Detail extends { readonly act: string; readonly by: string
     return rows[0];
   }
 
-  /** The newest acts. */
+  /**
+   * The newest acts. What became of each is counted, so a page ends early behind those that have given many commands.
+   * @returns the rows, and how many of them fit on the page
+   */
   async list(
     limit: number,
     before: { readonly at: string; readonly id: string } | undefined,
-  ): Promise<readonly StoredAct<Detail>[]> {
-    const { rows } = await sql<StoredAct<Detail>>`
-      SELECT a.id, a.at, ${isOver} AS over, a.asked, a.detail FROM acts a WHERE a.machine = '' AND a.what = ${this.#what}
-        ${before === undefined ? sql`` : sql`AND (a.at, a.id) < (${before.at}::timestamptz, ${before.id})`}
-      ORDER BY a.at DESC, a.id DESC LIMIT ${limit}::bigint`.execute(this.#db);
-    return rows;
+  ): Promise<{ readonly rows: readonly StoredAct<Detail>[]; readonly fitting: number }> {
+    const { rows } = await sql<StoredAct<Detail> & { readonly fits: boolean }>`
+      WITH p AS MATERIALIZED (
+        SELECT a.id, a.at, a.size FROM acts a WHERE a.machine = '' AND a.what = ${this.#what}
+          ${before === undefined ? sql`` : sql`AND (a.at, a.id) < (${before.at}::timestamptz, ${before.id})`}
+        ORDER BY a.at DESC, a.id DESC LIMIT ${limit}::bigint
+      ), fitting AS (
+        SELECT p.id, sum(p.size) OVER (ORDER BY p.at DESC, p.id DESC) - p.size < ${sql.lit(MOST_COUNTED)} AS fits FROM p
+      )
+      SELECT a.id, a.at, ${isOver} AS over, a.asked, CASE WHEN f.fits THEN a.detail END AS detail, f.fits
+      FROM fitting f JOIN acts a ON a.machine = '' AND a.id = f.id ORDER BY a.at DESC, a.id DESC`.execute(this.#db);
+    return { rows, fitting: rows.filter(({ fits }) => fits).length };
   }
 
   /** The acts that get further commands now, and have fewer than they should. @param wanted how many, of a row `a` */

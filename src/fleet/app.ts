@@ -8,8 +8,9 @@ import { type ApiRoute, routing } from '../api/middleware/routing.ts';
 import { unmatched } from '../api/middleware/unmatched.ts';
 import { pageRoutes } from '../api/console/routes.ts';
 import { readRoutes } from './api/routes.ts';
+import { namingScope } from './api/scope.ts';
 import type { FleetDependencies } from './api/dependencies.ts';
-import { isUnreachable, isUnstorable } from './database.ts';
+import { isUnreachable, isUnstorable, whyUnreachable } from './database.ts';
 import { RecorderError } from '../errors.ts';
 
 /** The console, which the recorder serves too, with the fleet's page. */
@@ -23,7 +24,8 @@ export function createFleetApp(dependencies: FleetDependencies, machineRoutes: r
   app.use(errors(log));
   app.use(databaseErrors());
   app.use(checks(responseHeaders(), requestTarget()));
-  app.use(routing([...machineRoutes, ...readRoutes(dependencies), ...consoleRoutes(dependencies)]));
+  const reads = readRoutes(dependencies).map((route) => ({ ...route, before: [scopeNamed, ...(route.before ?? [])] }));
+  app.use(routing([...machineRoutes, ...reads, ...consoleRoutes(dependencies)]));
   app.use(unmatched());
   app.on('error', (err: Error, ctx: Context) => {
     if (ctx.req.socket.destroyed) log.debug({ err }, 'client left');
@@ -32,8 +34,16 @@ export function createFleetApp(dependencies: FleetDependencies, machineRoutes: r
   return app;
 }
 
+const scopeNamed: Middleware = async (_ctx, next) => {
+  try {
+    await next();
+  } catch (error) {
+    throw namingScope(error);
+  }
+};
+
 /**
- * While the database is gone, clients are to come back: 503, not 500. A value that no column can hold is the client's
+ * While the database is gone or full, clients are to come back: 503, not 500. A value that no column can hold is the client's
  * fault: 400.
  */
 const databaseErrors = (): Middleware => async (ctx, next) => {
@@ -44,6 +54,6 @@ const databaseErrors = (): Middleware => async (ctx, next) => {
     if (ctx.method !== 'PUT' && isUnstorable(cause))
       throw new RecorderError('invalid_request', 'a value that is too large, or has a NUL', { cause });
     if (!isUnreachable(cause)) throw cause;
-    throw new RecorderError('log_unavailable', 'the database is not reachable; nothing was stored', { cause });
+    throw new RecorderError('log_unavailable', `${whyUnreachable(cause)}; nothing was stored`, { cause });
   }
 };

@@ -42,37 +42,32 @@ export type BulkCounts = Readonly<Record<'left' | 'pending' | 'done' | 'refused'
 const BULK = 'bulk';
 
 export class BulkActs {
-  readonly #stored: ActStore<ListedAct>;
+  readonly stored: ActStore<ListedAct>;
   readonly #db: FleetDatabase;
 
   constructor(db: FleetDatabase) {
     this.#db = db;
-    this.#stored = new ActStore(db, BULK);
+    this.stored = new ActStore(db, BULK);
   }
 
   /** Stores an act. @returns the one that is stored under this name: the first one stays */
   async store({ incidents, ...act }: BulkAct): Promise<BulkActRow | undefined> {
     const machines: Record<string, number> = {};
     for (const [machine] of incidents) machines[machine] = (machines[machine] ?? 0) + 1;
-    await this.#stored.store({ ...act, machines }, incidents);
+    await this.stored.store({ ...act, machines }, incidents.length, incidents);
     return this.find(act.act);
   }
 
   async find(act: string): Promise<BulkActRow | undefined> {
-    const row = await this.#stored.find(act);
+    const row = await this.stored.find(act);
     if (row === undefined) return undefined;
-    const incidents = (await this.#stored.selectionOf(act)) as BulkAct['incidents'];
+    const incidents = (await this.stored.selectionOf(act)) as BulkAct['incidents'];
     return { ...row, detail: { ...row.detail, incidents } };
   }
 
   /** Notes how many of its incidents were asked for, from the first on. */
   noteAsked(act: string, asked: number): Promise<void> {
-    return this.#stored.noteAsked(act, asked);
-  }
-
-  /** The newest acts. */
-  list(...page: Parameters<ActStore<ListedAct>['list']>): Promise<readonly ListedActRow[]> {
-    return this.#stored.list(...page);
+    return this.stored.noteAsked(act, asked);
   }
 
   /** The identifier of an act: the same for the same key of the same principal. */

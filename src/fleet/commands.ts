@@ -61,7 +61,7 @@ export interface CommandRow {
 }
 
 /** What a command has come to: one that was not answered until it expired counts as expired, until its answer comes. */
-export const STATUS = sql<CommandStatus>`CASE WHEN c.state IN ('done', 'refused', 'expired') THEN c.state
+const STATUS = sql<CommandStatus>`CASE WHEN c.state IN ('done', 'refused', 'expired') THEN c.state
   WHEN c.expires_at <= clock_timestamp() THEN 'expired' ELSE 'pending' END`;
 
 /** A machine with several commands of one act has come to the first of these that one of them has come to. */

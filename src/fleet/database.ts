@@ -9,7 +9,7 @@ import { type Driver, Kysely, PostgresDialect, type PostgresDialectConfig } from
 import type { CustomTypesConfig, Pool, PoolConfig } from 'pg';
 import { RecorderError } from '../errors.ts';
 import { lockFolder } from './pglite/folder-lock.ts';
-import { PGliteThread } from './pglite/pglite-thread.ts';
+import { PGliteThread, type ThreadPlace, type Troubles } from './pglite/pglite-thread.ts';
 import type { FleetTables } from './schema.ts';
 
 export type FleetDatabase = Kysely<FleetTables>;
@@ -34,7 +34,7 @@ export type DatabasePlace =
       /** After how many milliseconds without a word the server counts as gone. */
       readonly silentWithin?: number;
     }
-  | { readonly folder: string | undefined };
+  | ThreadPlace;
 
 /** How many transactions there can be at once: PGlite has one connection. */
 export const connectionsOf = (place: DatabasePlace): number =>
@@ -45,14 +45,16 @@ export const connectionsOf = (place: DatabasePlace): number =>
  * @param place `folder: undefined` keeps everything in memory
  * @param lost is called when an idle connection to the server breaks; the next query makes a new one
  * @param failed is called when PGlite ends unasked: nothing can be asked any more, and the process has to end
+ * @param troubled is called whenever what is wrong with PGlite has changed, while it goes on
  */
 export async function openDatabase(
   place: DatabasePlace,
   lost: (error: Error) => void = () => {},
   failed: (error: Error) => void = endWith,
+  troubled: (troubles: Troubles) => void = () => {},
 ): Promise<FleetDatabase> {
   if ('url' in place) return onServer(place, lost);
-  return onPGlite(place.folder, failed);
+  return onPGlite(place, failed, troubled);
 }
 
 /** Nobody waits for it, so the process gets it as an uncaught exception. */
@@ -92,7 +94,12 @@ function socketWithin(silentWithin: number): Socket {
 /** The number of the type in PostgreSQL: pg_type.dat. */
 const INT8 = 20;
 
-async function onPGlite(folder: string | undefined, failed: (error: Error) => void): Promise<FleetDatabase> {
+async function onPGlite(
+  place: ThreadPlace,
+  failed: (error: Error) => void,
+  troubled: (troubles: Troubles) => void,
+): Promise<FleetDatabase> {
+  const { folder } = place;
   try {
     import.meta.resolve('@electric-sql/pglite');
   } catch (cause) {
@@ -100,7 +107,7 @@ async function onPGlite(folder: string | undefined, failed: (error: Error) => vo
   }
   const unlock = folder === undefined ? () => {} : await lockFolder(folder);
   try {
-    const thread = await PGliteThread.start(folder, failed);
+    const thread = await PGliteThread.start(place, failed, troubled);
     const pool = await poolOf({
       // There is one, and it stays. Everybody waits for it, and a transaction has it for itself.
       max: 1,
@@ -150,11 +157,14 @@ class EndingDialect extends PostgresDialect {
   }
 }
 
+/** SQLSTATE (PostgreSQL, appendix A). */
+const DISK_FULL = '53100';
+const READ_ONLY = '25006';
 /**
- * SQLSTATE (PostgreSQL, appendix A), by class: the connection is lost, no resources, the server stops or starts, or has
- * cancelled a statement that took too long; and of transactions that have lost against others, time after time.
+ * SQLSTATE, by class: the connection is lost, no resources, the server stops or starts, or has cancelled a statement that took
+ * too long; of transactions that have lost against others, time after time; and of changes where there can be none now.
  */
-const UNREACHABLE = /^(?:08|53|57|40001|40P01)/;
+const UNREACHABLE = /^(?:08|53|57|40001|40P01|25006)/;
 const UNREACHABLE_SOCKET = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -171,6 +181,14 @@ export function isUnreachable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { code = '' } = error as NodeJS.ErrnoException;
   return UNREACHABLE.test(code) || UNREACHABLE_SOCKET.has(code) || UNREACHABLE_TEXT.test(error.message);
+}
+
+/** Why nothing can be asked or stored now, of an error that `isUnreachable` knows. */
+export function whyUnreachable(error: unknown): string {
+  const { code } = (error ?? {}) as NodeJS.ErrnoException;
+  if (code === DISK_FULL) return 'the disk of the database is full';
+  if (code === READ_ONLY) return 'the database can only be read now: its disk is full, or it is a standby';
+  return 'the database is not reachable';
 }
 
 /** A NUL, and a number or a time out of range, or none. */

@@ -57,15 +57,13 @@ export class Enrolment {
   }
 
   /**
-   * Admits a machine, with labels.
+   * Admits a machine, with labels. One that was known before keeps the labels that it had where none are given.
    * @returns the one-time secret
    * @throws RecorderError `invalid_request` for a name or a label that none can have; `conflict` for one that is enrolled
    */
   async invite(machine: string, labels: Readonly<Record<string, string>>, who: string): Promise<string> {
     requireName(machine);
-    const all = Object.entries(labels);
-    if (all.length > MOST_LABELS || !all.flat().every(isLabel))
-      throw new RecorderError('invalid_request', 'a label is name=value, of letters, digits, ".", "_", "/" and "-"');
+    requireLabels(labels);
     const known = await this.#machine(machine);
     if (known?.token_sha256 && known.revoked_at === null)
       throw new RecorderError('conflict', `${machine} is enrolled; to give it a new token: fleet rotate ${machine}`);
@@ -78,9 +76,28 @@ export class Enrolment {
     await this.#db
       .insertInto('machines')
       .values({ machine, labels: JSON.stringify(labels) })
-      .onConflict((conflict) => conflict.column('machine').doUpdateSet({ labels: JSON.stringify(labels) }))
+      .onConflict((conflict) =>
+        Object.keys(labels).length === 0
+          ? conflict.column('machine').doNothing()
+          : conflict.column('machine').doUpdateSet({ labels: JSON.stringify(labels) }),
+      )
       .execute();
     return this.#secretFor(machine, 'enrol', who, { labels });
+  }
+
+  /**
+   * Finds a machine by its own name, or by the one that it is shown with.
+   * @returns its own name
+   * @throws RecorderError `not_found`
+   */
+  async named(name: string): Promise<string> {
+    const row = await this.#db
+      .selectFrom('machines')
+      .select('machine')
+      .where((or) => or.or([or('machine', '=', name), or('name', '=', name)]))
+      .executeTakeFirst();
+    if (row === undefined) throw new RecorderError('not_found', `the fleet knows no machine ${name}`);
+    return row.machine;
   }
 
   /**
@@ -201,8 +218,19 @@ export class Enrolment {
 }
 
 function requireName(machine: string): void {
-  if (!isMachineName(machine))
-    throw new RecorderError('invalid_request', 'a machine is named by letters, digits, ".", "_" and "-"');
+  if (isMachineName(machine)) return;
+  const allowed = '1 to 128 letters, digits, ".", "_" or "-", and begin with a letter or a digit';
+  throw new RecorderError('invalid_request', `the name of a machine must be ${allowed}`);
+}
+
+function requireLabels(labels: Readonly<Record<string, string>>): void {
+  const all = Object.entries(labels);
+  if (all.length > MOST_LABELS) throw new RecorderError('invalid_request', `at most ${MOST_LABELS} labels`);
+  const allowed = '1 to 63 letters, digits, ".", "_", "/" or "-", and begin with a letter or a digit';
+  for (const [name, value] of all) {
+    if (isLabel(name) && isLabel(value)) continue;
+    throw new RecorderError('invalid_request', `label ${name}=${value}: its name and its value must be ${allowed}`);
+  }
 }
 
 function auditKeyIn(text: string): Buffer {

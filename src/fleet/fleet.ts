@@ -13,6 +13,7 @@ import { RecorderError } from '../errors.ts';
 import { type Signer, verifierKeyOf } from '../signed-note.ts';
 import { VERSION } from '../version.ts';
 import { FleetAccess } from './access.ts';
+import { takeCommands } from './administration-socket.ts';
 import { clockWarnings, FleetAlarms } from './alarms.ts';
 import { createFleetApp } from './app.ts';
 import { Campaigns } from './campaigns.ts';
@@ -23,6 +24,7 @@ import { durabilityWarnings } from './durability.ts';
 import { Enrolment } from './enrolment.ts';
 import { readFleetPolicy } from './fleet-policy.ts';
 import { Ingest } from './ingest/ingest.ts';
+import type { Troubles } from './pglite/pglite-thread.ts';
 import { LabelActs } from './label-acts.ts';
 import { ReleaseActs } from './release-acts.ts';
 import { SilenceActs } from './silence-acts.ts';
@@ -69,6 +71,8 @@ export interface FleetCore {
   readonly signer: Signer;
   readonly enrolment: Enrolment;
   readonly ingest: Ingest;
+  /** What is wrong with a database that goes on. */
+  troubles(): Troubles;
 }
 
 /**
@@ -77,7 +81,16 @@ export interface FleetCore {
  */
 export async function openCore(config: FleetConfig, clock: Clock, log: ApiLogger): Promise<FleetCore> {
   const signer = await openSigner(config.keyPath, config.name);
-  const db = await openDatabase(config.database, (err) => log.warn({ err }, 'a connection to the database has ended'));
+  let troubles: Troubles = {};
+  const db = await openDatabase(
+    config.database,
+    (err) => log.warn({ err }, 'a connection to the database has ended'),
+    undefined,
+    (now) => {
+      logTroubles(log, troubles, now);
+      troubles = now;
+    },
+  );
   try {
     if ('folder' in config.database) await migrate(db);
     await requireLayout(db);
@@ -93,12 +106,26 @@ export async function openCore(config: FleetConfig, clock: Clock, log: ApiLogger
     clock,
     signer,
     connections: connectionsOf(config.database),
+    quota: config.quota,
     unseal: (sealed) => seal.open(sealed),
     onDiverged: (machine, divergence) =>
       log.error({ machine, ...divergence }, 'THE LOG OF A MACHINE DOES NOT CONTINUE WHAT THE FLEET HOLDS'),
   });
-  return { db, signer, enrolment, ingest };
+  return { db, signer, enrolment, ingest, troubles: () => troubles };
 }
+
+/** Says what has begun and what is over. */
+function logTroubles(log: ApiLogger, before: Troubles, now: Troubles): void {
+  if (now.full !== undefined && before.full === undefined) log.error({}, now.full);
+  if (now.full === undefined && before.full !== undefined) log.info({}, 'the disk of the database has room again');
+  if (now.checkpoint !== undefined && now.checkpoint !== before.checkpoint)
+    log.error({ reason: now.checkpoint }, CHECKPOINT_FAILED);
+  if (now.checkpoint === undefined && before.checkpoint !== undefined)
+    log.info({}, 'the database makes checkpoints again');
+}
+
+const CHECKPOINT_FAILED =
+  'the last checkpoint of the database has failed: nothing is lost, but its log of changes grows until one succeeds';
 
 /** Anchors of one fleet are signed with one key. @throws RecorderError `config` */
 async function requireOwn(db: FleetDatabase, signer: Signer): Promise<void> {
@@ -151,11 +178,16 @@ export async function startFleet(
     const shared = { db, access, signer, clock, log, readAccess, readEvidence, silentAfter };
     const app = createFleetApp(
       { ...shared, alarms, commands, acts, releases, silences, console, ...(scratch && { scratch }) },
-      [...machineRoutes({ db, clock, ingest, enrolment, quotas, silentAfter }), ...stateRoutes(db, signer, config)],
+      [...machineRoutes({ db, clock, ingest, enrolment, quotas, silentAfter }), ...stateRoutes(core, config)],
     );
     const server = serverFor(config);
     server.on('request', (request, response) => void app.callback()(request, response));
     const address = await listen(server, config);
+    const { database } = config;
+    const endCommands =
+      'folder' in database && database.folder !== undefined
+        ? await takeCommands(database.folder, core, log)
+        : async () => {};
     for (const warning of await durabilityWarnings(db, config.needsStandby === true)) log.warn({}, warning);
     const watch = startWatch({
       alarms,
@@ -174,6 +206,7 @@ export async function startFleet(
       },
       look: () => watch.look(),
       stop: async () => {
+        await endCommands();
         await close(server);
         await watch.stop();
         await db.destroy();
@@ -187,8 +220,7 @@ export async function startFleet(
 
 /** For whoever watches the process: whether it lives, and whether it has its database. */
 const stateRoutes = (
-  db: FleetDatabase,
-  { name: fleet }: Signer,
+  { db, signer: { name: fleet }, troubles }: FleetCore,
   { needsStandby = false }: Pick<FleetConfig, 'needsStandby'>,
 ): readonly ApiRoute[] => [
   { method: 'GET', path: '/livez', handle: (ctx) => respondJson(ctx, 200, '{"status":"ok"}') },
@@ -199,8 +231,11 @@ const stateRoutes = (
       try {
         const layout = await layoutOf(db);
         const warnings = [...(await durabilityWarnings(db, needsStandby)), ...(await clockWarnings(db))];
-        const health = { status: 'ok', warnings, fleet, version: VERSION, database: { layout } };
-        respondJson(ctx, 200, JSON.stringify(health));
+        const { full, checkpoint } = troubles();
+        if (checkpoint !== undefined) warnings.push(`${CHECKPOINT_FAILED} (${checkpoint})`);
+        const state = full === undefined ? { status: 'ok' } : { status: 'degraded', reasons: [full] };
+        const health = { ...state, warnings, fleet, version: VERSION, database: { layout } };
+        respondJson(ctx, full === undefined ? 200 : 503, JSON.stringify(health));
       } catch {
         const reasons = ['the database is not reachable'];
         const health = { status: 'degraded', reasons, fleet, version: VERSION, database: 'not reachable' };

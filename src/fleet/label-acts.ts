@@ -125,7 +125,7 @@ export class LabelActs {
 
   /** Stores an act and its commands. One that is there already stays as it is. */
   async begin(act: LabelAct): Promise<void> {
-    const stored = await this.stored.store(act);
+    const stored = await this.stored.store(act, act.machines.length);
     if (stored !== undefined) await this.#issue(stored.detail);
   }
 

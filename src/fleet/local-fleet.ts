@@ -10,6 +10,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout } from 'node:timers/promises';
 import pino from 'pino';
 import { systemClock } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
@@ -49,11 +50,18 @@ const OWNER_ONLY = 0o600;
 const WHO = 'npm run fleet';
 /** How long a recorder may take to start, in milliseconds. */
 const START_WITHIN = 60_000;
+/** The exit code of a recorder whose log another one has, and how long to wait for the end of that, in milliseconds. */
+const IN_USE = 75;
+const LOOK_EVERY = 200;
+/** Has a process end when this one is gone, also without a word: the channel between them closes then. */
+const ENDS_WITH_THIS = `--import=data:text/javascript,${encodeURIComponent(
+  "process.once('disconnect', () => process.kill(process.pid, 'SIGTERM')); process.channel.unref();",
+)}`;
 
 const children: ChildProcess[] = [];
 
 async function main(): Promise<void> {
-  if (!existsSync(join(DIST, 'service.cjs'))) throw new Error('dist/ is not built: npm run build');
+  if (!existsSync(join(DIST, 'service.cjs'))) throw new RecorderError('config', 'dist/ is not built: npm run build');
   const tokenPath = secretFile(join(STATE, 'token'));
   const env = { FLEET_READ_ACCESS: 'open', FLEET_TOKEN_PATH: tokenPath, LOG_LEVEL: 'warn', ...process.env };
   const config = readFleetConfig(env, ROOT);
@@ -114,13 +122,12 @@ async function startMachine(fleet: Fleet, origin: string, { name, labels }: (typ
   writeFileSync(join(state, 'access.yaml'), accessOf(name, fleet, join(shipper, 'recorder-token')), {
     mode: OWNER_ONLY,
   });
-  const recorder = start([join(DIST, 'service.cjs'), '--local'], home, {
+  const url = await startRecorder(name, home, {
     CONTAINMENT_POLICY_PATH: join(ROOT, 'policy', 'incident-containment.yaml'),
     ACCESS_PATH: join(state, 'access.yaml'),
     BIND_ADDR: '127.0.0.1:0',
     LOG_LEVEL: 'info',
   });
-  const url = await addressOf(recorder, name);
   if (isNew)
     for (const report of REPORTS) await send(url, token, { ...report, description: `${report.description} (${name})` });
   const credentials = [
@@ -150,11 +157,25 @@ principals:
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
+/** Starts a recorder. That of a run before, which was killed, may be about to end. @returns where it listens */
+async function startRecorder(name: string, home: string, env: Readonly<Record<string, string>>): Promise<string> {
+  const deadline = Date.now() + START_WITHIN;
+  for (;;) {
+    const recorder = start([join(DIST, 'service.cjs'), '--local'], home, env);
+    try {
+      return await addressOf(recorder, name);
+    } catch (error) {
+      if (recorder.exitCode !== IN_USE || Date.now() > deadline) throw error;
+      await setTimeout(LOOK_EVERY);
+    }
+  }
+}
+
 function start(args: readonly string[], cwd: string, env: Readonly<Record<string, string>>): ChildProcess {
-  const child = spawn(process.execPath, args, {
+  const child = spawn(process.execPath, [ENDS_WITH_THIS, ...args], {
     cwd,
     env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   });
   children.push(child);
   return child;
@@ -173,7 +194,10 @@ const enrol = (args: readonly string[]): Promise<void> =>
 /** Where a recorder listens, as its log says. */
 function addressOf(recorder: ChildProcess, name: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    const late = setTimeout(() => reject(new Error(`the recorder of ${name} has not started`)), START_WITHIN);
+    const late = globalThis.setTimeout(
+      () => reject(new Error(`the recorder of ${name} has not started`)),
+      START_WITHIN,
+    );
     recorder.once('exit', (code) => reject(new Error(`the recorder of ${name} has ended (${code})`)));
     createInterface(recorder.stdout!).on('line', (line) => {
       const [, host, port] = /"msg":"listening"/.test(line) ? (/"host":"([^"]+)","port":(\d+)/.exec(line) ?? []) : [];

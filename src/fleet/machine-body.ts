@@ -5,8 +5,11 @@ import { brotliDecompress, constants, gunzip, inflate, zstdDecompress } from 'no
 import { RecorderError } from '../errors.ts';
 import { digestOf } from '../signed-request.ts';
 
-/** Unpacks at most `most` bytes. @throws an error with the code `ERR_BUFFER_TOO_LARGE` for more */
-type Unpack = (body: Buffer, most: number) => Promise<Buffer>;
+/** Unpacks a body. @throws an error with the code `ERR_BUFFER_TOO_LARGE` for more than `maxOutputLength` bytes */
+type Unpack = (
+  body: Buffer,
+  bounds: { readonly maxOutputLength: number; readonly chunkSize: number },
+) => Promise<Buffer>;
 
 const [gunzipped, inflated, unbrotlied, unzstd] = [
   promisify(gunzip),
@@ -15,7 +18,7 @@ const [gunzipped, inflated, unbrotlied, unzstd] = [
   promisify(zstdDecompress),
 ];
 
-const GZIP: Unpack = (body, maxOutputLength) => gunzipped(body, { maxOutputLength });
+const GZIP: Unpack = (body, bounds) => gunzipped(body, bounds);
 /** A sender may ask for a window of gigabytes: no more than 8 MiB, which RFC 9659 allows. */
 const WINDOW = { [constants.ZSTD_d_windowLogMax]: 23 };
 
@@ -23,11 +26,15 @@ const WINDOW = { [constants.ZSTD_d_windowLogMax]: 23 };
 const ENCODINGS: ReadonlyMap<string, Unpack> = new Map<string, Unpack>([
   ['gzip', GZIP],
   ['x-gzip', GZIP],
-  ['deflate', (body, maxOutputLength) => inflated(body, { maxOutputLength })],
-  ['br', (body, maxOutputLength) => unbrotlied(body, { maxOutputLength })],
-  ['zstd', (body, maxOutputLength) => unzstd(body, { maxOutputLength, params: WINDOW })],
+  ['deflate', (body, bounds) => inflated(body, bounds)],
+  ['br', (body, bounds) => unbrotlied(body, bounds)],
+  ['zstd', (body, bounds) => unzstd(body, { ...bounds, params: WINDOW })],
   ['identity', (body) => Promise.resolve(body)],
 ]);
+
+/** Logs are mostly packed to an eighth or more: one piece is enough then, and each is a turn of another thread. */
+const UNPACKED_TIMES = 12;
+const SMALLEST_CHUNK = 16 * 1024;
 
 /**
  * Reads a body.
@@ -54,7 +61,8 @@ export async function readBody(request: IncomingMessage, most: number, digest?: 
     throw new RecorderError('forbidden', 'forbidden: this is not the body that the machine has signed');
   if (body.length === 0) return body;
   try {
-    return await unpack(body, most);
+    const chunkSize = Math.min(most, Math.max(SMALLEST_CHUNK, UNPACKED_TIMES * body.length));
+    return await unpack(body, { maxOutputLength: most, chunkSize });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(most);
     throw new RecorderError('invalid_request', `the body is not ${encoding}`);

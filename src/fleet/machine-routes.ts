@@ -114,7 +114,11 @@ export function machineRoutes(dependencies: MachineRouteDependencies): readonly 
       const from = requireCount('from', ctx.query.from, 1);
       const body = await readBody(ctx.req, MOST_BYTES, signedDigest(ctx));
       bytes = body.length;
-      const { stored: entries, ...stored } = await ingest.store({
+      const {
+        stored: entries,
+        wait: waitOfAll,
+        ...stored
+      } = await ingest.store({
         machine,
         log,
         from,
@@ -125,7 +129,7 @@ export function machineRoutes(dependencies: MachineRouteDependencies): readonly 
         arrived,
       });
       isStored = true;
-      const wait = quotas.spend(machine, Math.max(entries, 1), bytes);
+      const wait = quotas.spend(machine, Math.max(entries, 1), bytes, waitOfAll);
       respond(ctx, 200, wait > 0 ? { ...stored, retry_after_ms: Math.ceil(wait) } : stored);
     } finally {
       if (!isStored) quotas.spend(machine, 1, bytes);
@@ -162,8 +166,8 @@ export function machineRoutes(dependencies: MachineRouteDependencies): readonly 
       db,
     );
     for (;;) {
-      const isGone = ctx.res.closed;
-      // What is fetched for nobody would count as fetched.
+      // What is fetched for nobody, or without a body, would count as fetched.
+      const isGone = ctx.res.closed || ctx.method === 'HEAD';
       const found = isGone ? [] : await fetchCommands(db, machine, () => machineOf(ctx, db, clock));
       if (found.length > 0 || clock.monotonic() >= until || isGone) {
         respond(ctx, 200, found);

@@ -3,6 +3,7 @@
  *
  * Exit codes: 0 done, or a requested stop; 2 wrong usage; 78 (EX_CONFIG) for what must be corrected first; 1 anything else.
  */
+import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import pino from 'pino';
 import { systemClock } from '../clock.ts';
@@ -10,8 +11,10 @@ import { RecorderError } from '../errors.ts';
 import { ProcessOutput } from '../process-output.ts';
 import { verifierKeyOf } from '../signed-note.ts';
 import { VERSION } from '../version.ts';
+import { askFleet } from './administration-socket.ts';
+import { administer, ADMINISTRATION, type AdministrationRequest } from './administration.ts';
 import { type FleetConfig, readFleetConfig } from './config.ts';
-import { isUnreachable, openDatabase } from './database.ts';
+import { isUnreachable, openDatabase, whyUnreachable } from './database.ts';
 import { type FleetCore, openCore, startFleet } from './fleet.ts';
 import { citusStatements, migrate } from './migrations.ts';
 import { openSigner } from './signer-file.ts';
@@ -35,10 +38,15 @@ FLEET_DATABASE_URL=postgres://… names the database; without it PGlite keeps ev
 All variables: src/fleet/README.md.
 `;
 
+/** How long to wait for a fleet that starts or stops, and how often to look, in milliseconds. */
+const SETTLE_WITHIN = 20_000;
+const LOOK_EVERY = 200;
+
+/** The commands that are about no machine. */
+const ALONE = ['serve', 'migrate', 'pubkey', 'schema'];
+
 class UsageError extends Error {}
 
-/** What a person is told besides: a script reads the output alone. */
-const notice = (text: string): void => void process.stderr.write(`${text}\n`);
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
 async function main(): Promise<void> {
@@ -53,32 +61,38 @@ async function main(): Promise<void> {
     print(VERSION);
     return;
   }
+  requireFitting(command, names, values);
   if (command === 'schema') {
-    if (!values.citus) throw new UsageError('fleet schema needs --citus');
     print(citusStatements().join('\n'));
     return;
   }
   const config = readFleetConfig(process.env, process.cwd());
-  switch (command) {
-    case 'serve':
-      await serve(config);
-      return;
-    case 'migrate':
-      await migrateDatabase(config);
-      return;
-    case 'pubkey':
-      print(verifierKeyOf(await openSigner(config.keyPath, config.name)));
-      return;
-    case 'enrol':
-    case 'rotate':
-    case 'revoke':
-    case 'rename':
-    case 'rebuild':
-      await withCore(config, (core) => act(core, command, names, labelsIn(values.label)));
-      return;
-    default:
-      throw new UsageError(`there is no command ${JSON.stringify(command)}`);
-  }
+  if (isAdministration(command)) {
+    const request = requestIn(command, names, labelsIn(values.label));
+    const note = (line: string): void => void process.stderr.write(`${line}\n`);
+    const answer = await administerBy(config, request, note);
+    if (answer !== undefined) print(answer);
+  } else if (command === 'migrate') await migrateDatabase(config);
+  else if (command === 'pubkey') print(verifierKeyOf(await openSigner(config.keyPath, config.name)));
+  else await serve(config);
+}
+
+const isAdministration = (command: string): command is AdministrationRequest['command'] =>
+  (ADMINISTRATION as readonly string[]).includes(command);
+
+/** @throws UsageError for an unknown command, and for what a command does not take */
+function requireFitting(
+  command: string,
+  names: readonly string[],
+  { citus, label }: ReturnType<typeof argumentsOf>['values'],
+): void {
+  if (!isAdministration(command) && !ALONE.includes(command))
+    throw new UsageError(`there is no command ${JSON.stringify(command)}`);
+  if (citus !== (command === 'schema'))
+    throw new UsageError(citus ? `--citus is for schema, not for ${command}` : 'fleet schema needs --citus');
+  if (label.length > 0 && command !== 'enrol') throw new UsageError(`--label is for enrol, not for ${command}`);
+  if (ALONE.includes(command) && names.length > 0)
+    throw new UsageError(`fleet ${command} takes no ${JSON.stringify(names[0])}`);
 }
 
 function argumentsOf(args: readonly string[]) {
@@ -99,52 +113,27 @@ function argumentsOf(args: readonly string[]) {
 }
 
 function labelsIn(given: readonly string[]): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    given.map((text) => {
-      const at = text.indexOf('=');
-      if (at < 1) throw new UsageError(`a label is KEY=VALUE, not ${JSON.stringify(text)}`);
-      return [text.slice(0, at), text.slice(at + 1)];
-    }),
-  );
+  const labels = given.map((text) => {
+    const at = text.indexOf('=');
+    if (at < 1) throw new UsageError(`a label is KEY=VALUE, not ${JSON.stringify(text)}`);
+    return [text.slice(0, at), text.slice(at + 1)] as const;
+  });
+  const twice = labels.find(([key], index) => labels.findIndex(([other]) => other === key) !== index);
+  if (twice !== undefined) throw new UsageError(`the label ${twice[0]} is given twice`);
+  return Object.fromEntries(labels);
 }
 
-async function act(
-  { enrolment, ingest }: FleetCore,
-  command: 'enrol' | 'rotate' | 'revoke' | 'rename' | 'rebuild',
+function requestIn(
+  command: AdministrationRequest['command'],
   names: readonly string[],
   labels: Readonly<Record<string, string>>,
-): Promise<void> {
-  const [name = '', other = ''] = names;
+): AdministrationRequest {
+  const [name = '', newName] = names;
   if (name === '' || names.length !== (command === 'rename' ? 2 : 1))
     throw new UsageError(`fleet ${command} needs ${command === 'rename' ? 'two names' : 'the name of one machine'}`);
   const who = `${process.env.USER ?? process.env.LOGNAME ?? 'unknown'}@command-line`;
-  switch (command) {
-    case 'enrol':
-      print(await enrolment.invite(name, labels, who));
-      notice(`${SECRET} ${enrolCommand(name)}`);
-      return;
-    case 'rotate':
-      print(await enrolment.rotate(name, who));
-      notice(`${SECRET} ${enrolCommand(name)}`);
-      return;
-    case 'revoke':
-      await enrolment.revoke(name, who);
-      notice(`${name} has no token any more; what it has sent stays. To admit it again: fleet enrol ${name}`);
-      return;
-    case 'rename':
-      await enrolment.rename(name, other, who);
-      notice(`${name} is shown as ${other}; its own name stays in addresses and anchors`);
-      return;
-    case 'rebuild':
-      await ingest.rebuild(name, (log, built, through) => process.stderr.write(`${log}: ${built} of ${through}\n`));
-      return;
-    default:
-      command satisfies never;
-  }
+  return { command, name, labels, who, ...(newName !== undefined && { newName }) };
 }
-
-const SECRET = 'That is the one-time secret, good for a week. On the machine, where it is asked for:';
-const enrolCommand = (name: string): string => `incident-recorder ship --enrol --fleet URL --machine ${name}`;
 
 async function migrateDatabase(config: FleetConfig): Promise<void> {
   const db = await openDatabase(config.database);
@@ -156,11 +145,34 @@ async function migrateDatabase(config: FleetConfig): Promise<void> {
   }
 }
 
-async function withCore(config: FleetConfig, work: (core: FleetCore) => Promise<void>): Promise<void> {
+/** Carries a command out with the database; where a fleet that runs has that to itself, has it do so. */
+async function administerBy(
+  config: FleetConfig,
+  request: AdministrationRequest,
+  note: (line: string) => void,
+): Promise<string | undefined> {
+  const { database } = config;
+  const folder = 'folder' in database ? database.folder : undefined;
+  const deadline = Date.now() + SETTLE_WITHIN;
+  for (;;) {
+    const asked = folder === undefined ? undefined : await askFleet(folder, request, note);
+    if (asked !== undefined) return asked.printed;
+    try {
+      return await withCore(config, (core) => administer(core, request, note));
+    } catch (error) {
+      // One that starts or stops has the folder, and takes no commands yet or any more.
+      const isInUse = error instanceof RecorderError && error.fields.in_use === true;
+      if (!isInUse || Date.now() > deadline) throw error;
+      await setTimeout(LOOK_EVERY);
+    }
+  }
+}
+
+async function withCore<Result>(config: FleetConfig, work: (core: FleetCore) => Promise<Result>): Promise<Result> {
   const quiet = pino({ level: 'silent' });
   const core = await openCore(config, systemClock, quiet);
   try {
-    await work(core);
+    return await work(core);
   } finally {
     await core.db.destroy();
   }
@@ -193,7 +205,7 @@ async function serve(config: FleetConfig): Promise<void> {
 /** Why the database can't be used, in one line; undefined for another error. */
 function unreachable(error: unknown): string | undefined {
   const { code, message } = (error ?? {}) as NodeJS.ErrnoException;
-  if (isUnreachable(error)) return `the database is not reachable: ${message}`;
+  if (isUnreachable(error)) return `${whyUnreachable(error)}: ${message}`;
   // SQLSTATE: there is no such role or database, or this one may not do that.
   return /^(?:28|3D|42501)/.test(String(code)) ? `the database refuses: ${message}` : undefined;
 }

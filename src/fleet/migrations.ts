@@ -37,7 +37,8 @@ const OF_MACHINES: readonly string[] = [
     policy_text text,
     health jsonb,
     clock_skew_ms bigint,
-    silent_since timestamptz(3)
+    silent_since timestamptz(3),
+    sent_until timestamptz
   )`,
   `CREATE TABLE IF NOT EXISTS enrolments (
     machine text COLLATE "C" NOT NULL,
@@ -88,6 +89,7 @@ const OF_MACHINES: readonly string[] = [
   )`,
   `CREATE INDEX IF NOT EXISTS entries_by_incident ON entries (machine, log, incident, seq)
     WHERE incident IS NOT NULL`,
+  "CREATE INDEX IF NOT EXISTS entries_of_jumps ON entries (machine, log, seq) WHERE event = 'clock.jumped'",
   // In narrow rows: a list looks at thousands of them for a page, and reads the texts of those alone that it shows.
   `CREATE TABLE IF NOT EXISTS incidents (
     machine text COLLATE "C" NOT NULL,
@@ -216,6 +218,15 @@ const OF_MACHINES: readonly string[] = [
     count bigint NOT NULL,
     PRIMARY KEY (machine, log, kind, name)
   )`,
+  // The same of histories that a machine has left, as far as lists show them.
+  `CREATE TABLE IF NOT EXISTS left_counts (
+    machine text COLLATE "C" NOT NULL,
+    log text COLLATE "C" NOT NULL,
+    kind text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    count bigint NOT NULL,
+    PRIMARY KEY (machine, log, kind, name)
+  )`,
   `CREATE TABLE IF NOT EXISTS silences (
     machine text COLLATE "C" NOT NULL,
     log text COLLATE "C" NOT NULL,
@@ -271,10 +282,15 @@ const OF_MACHINES: readonly string[] = [
     state text COLLATE "C" NOT NULL,
     status integer,
     result text,
-    act text,
+    act text COLLATE "C",
     PRIMARY KEY (machine, id)
   )`,
   'CREATE INDEX IF NOT EXISTS commands_by_issue ON commands (issued_at, machine, id)',
+  'CREATE INDEX IF NOT EXISTS commands_by_state ON commands (state, issued_at, machine, id) INCLUDE (expires_at)',
+  `CREATE INDEX IF NOT EXISTS commands_open ON commands (machine) INCLUDE (expires_at)
+    WHERE state IN ('pending', 'fetched')`,
+  'CREATE INDEX IF NOT EXISTS commands_by_id ON commands (id)',
+  'CREATE INDEX IF NOT EXISTS commands_of_incident ON commands (incident, machine) WHERE incident IS NOT NULL',
   `CREATE INDEX IF NOT EXISTS commands_of_act ON commands (act, machine) INCLUDE (state, expires_at)
     WHERE act IS NOT NULL`,
   `CREATE TABLE IF NOT EXISTS acts (
@@ -286,8 +302,10 @@ const OF_MACHINES: readonly string[] = [
     detail jsonb NOT NULL,
     selection jsonb,
     asked integer NOT NULL DEFAULT 0,
+    size integer NOT NULL DEFAULT 0,
     PRIMARY KEY (machine, id)
   )`,
+  "CREATE INDEX IF NOT EXISTS acts_by_time ON acts (what, at, id) INCLUDE (size) WHERE machine = ''",
 ];
 
 /** Campaigns: what the same values are found in on several machines. */

@@ -1,8 +1,9 @@
 /**
  * What one machine may send, so that a machine that floods harms no other.
  *
- * Each machine has a bucket of entries and one of bytes, which fill as time goes on. They are this process's own: behind
- * a balancer a machine may send as many times as much as there are processes.
+ * What is stored counts in the machine's row (`sent_until`), which each batch writes anyway: all processes count in one place,
+ * and a restart forgets nothing. `Quotas` is one process's own: it refuses without the database, counts what was refused, and
+ * limits how many requests of a machine are under way here.
  */
 import { SECOND } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
@@ -12,24 +13,31 @@ export interface Quota {
   readonly bytesPerSecond: number;
 }
 
-/** How many seconds' worth may come at once. */
-const BURST_SECONDS = 20;
-/** Machines whose buckets are kept; a full bucket says nothing and is forgotten first. */
+/** How much may come at once: so many milliseconds' worth. */
+export const BURST = 20 * SECOND;
+/** Machines that are kept; one that waits for nothing is forgotten first. */
 const MOST_KEPT = 100_000;
-/** Requests of one machine that may be under way at once: more would take the database's connections from others. */
+/** Requests of one machine that may be under way at once: more would take the process's connections from others. */
 const MOST_AT_ONCE = 2;
 
-interface Bucket {
-  entries: number;
-  bytes: number;
-  at: number;
+/** How many milliseconds of its quota a machine uses by that. */
+export const shareOf = ({ entriesPerSecond, bytesPerSecond }: Quota, entries: number, bytes: number): number =>
+  SECOND * Math.max(entries / entriesPerSecond, bytes / bytesPerSecond);
+
+/** @param wait in milliseconds */
+export const tooMuch = (wait: number): RecorderError =>
+  exceeded('this machine has sent more than its quota', Math.ceil(wait / SECOND));
+
+interface Sent {
+  /** Up to when the machine has used its quota, in milliseconds of a clock that does not jump. While that is to come, it waits. */
+  until: number;
   underWay: number;
 }
 
 export class Quotas {
   readonly #quota: Quota;
   readonly #now: () => number;
-  readonly #buckets = new Map<string, Bucket>();
+  readonly #sent = new Map<string, Sent>();
 
   /** @param now milliseconds of a clock that does not jump */
   constructor(quota: Quota, now: () => number) {
@@ -42,56 +50,48 @@ export class Quotas {
    * @throws RecorderError `quota_exceeded` with `retry_after` in seconds
    */
   enter(machine: string): () => void {
-    const bucket = this.#bucketOf(machine);
-    if (bucket.underWay >= MOST_AT_ONCE) throw exceeded('too many requests of this machine at once', 1);
-    const wait = this.#waitOf(bucket);
-    if (wait > 0) throw exceeded('this machine has sent more than its quota', Math.ceil(wait));
-    bucket.underWay += 1;
+    const sent = this.#sentBy(machine);
+    if (sent.underWay >= MOST_AT_ONCE) throw exceeded('too many requests of this machine at once', 1);
+    const wait = sent.until - this.#now();
+    if (wait > 0) throw tooMuch(wait);
+    sent.underWay += 1;
     let isOut = false;
     return () => {
-      if (!isOut) bucket.underWay -= 1;
+      if (!isOut) sent.underWay -= 1;
       isOut = true;
     };
   }
 
   /**
-   * Counts what a machine has sent. It may go below zero, and then the machine waits.
+   * Counts what a machine has sent here. It may be more than its quota, and then the machine waits.
+   * @param atLeast how long the machine has to wait by what all processes have stored, in milliseconds
    * @returns how long, in milliseconds
    */
-  spend(machine: string, entries: number, bytes: number): number {
-    const bucket = this.#bucketOf(machine);
-    bucket.entries -= entries;
-    bucket.bytes -= bytes;
-    return Math.max(0, SECOND * this.#waitOf(bucket));
-  }
-
-  /** In seconds; below zero while there is something left. */
-  #waitOf({ entries, bytes }: Bucket): number {
-    return Math.max(-entries / this.#quota.entriesPerSecond, -bytes / this.#quota.bytesPerSecond);
-  }
-
-  #bucketOf(machine: string): Bucket {
+  spend(machine: string, entries: number, bytes: number, atLeast = 0): number {
+    const sent = this.#sentBy(machine);
     const now = this.#now();
-    const { entriesPerSecond, bytesPerSecond } = this.#quota;
-    const most = { entries: entriesPerSecond * BURST_SECONDS, bytes: bytesPerSecond * BURST_SECONDS };
-    let bucket = this.#buckets.get(machine);
-    if (bucket === undefined) {
-      if (this.#buckets.size >= MOST_KEPT) this.#forget();
-      bucket = { ...most, at: now, underWay: 0 };
-      this.#buckets.set(machine, bucket);
+    const here = Math.max(sent.until, now - BURST) + shareOf(this.#quota, entries, bytes);
+    sent.until = atLeast > 0 ? Math.max(here, now + atLeast) : here;
+    return Math.max(0, sent.until - now);
+  }
+
+  #sentBy(machine: string): Sent {
+    let sent = this.#sent.get(machine);
+    if (sent === undefined) {
+      if (this.#sent.size >= MOST_KEPT) this.#forget();
+      sent = { until: -Infinity, underWay: 0 };
+      this.#sent.set(machine, sent);
     }
-    const seconds = Math.max(0, now - bucket.at) / SECOND;
-    bucket.entries = Math.min(most.entries, bucket.entries + seconds * entriesPerSecond);
-    bucket.bytes = Math.min(most.bytes, bucket.bytes + seconds * bytesPerSecond);
-    bucket.at = now;
-    return bucket;
+    return sent;
   }
 
   #forget(): void {
-    for (const [machine, { underWay }] of this.#buckets) {
-      if (underWay === 0) this.#buckets.delete(machine);
-      if (this.#buckets.size < MOST_KEPT / 2) return;
-    }
+    const now = this.#now();
+    for (const isSure of [true, false])
+      for (const [machine, { until, underWay }] of this.#sent) {
+        if (this.#sent.size < MOST_KEPT / 2) return;
+        if (underWay === 0 && (!isSure || until < now)) this.#sent.delete(machine);
+      }
   }
 }
 

@@ -142,7 +142,7 @@ export class ReleaseActs {
 
   /** Stores an act and its commands. One that is there already stays as it is. */
   async begin(act: ReleaseAct): Promise<void> {
-    const stored = await this.stored.store(act);
+    const stored = await this.stored.store(act, act.incidents);
     if (stored !== undefined) await this.#issue(stored.detail);
   }
 

@@ -51,6 +51,8 @@ export interface MachinesTable {
   clock_skew_ms: number | null;
   /** Since when it is known to be silent. */
   silent_since: OptionalTime;
+  /** Up to when it has used its quota, by the clock of the database, to the microsecond. */
+  sent_until: OptionalTime;
 }
 
 /** The one-time secrets. */
@@ -325,6 +327,8 @@ interface ActsTable {
   selection: JSONColumnType<object> | null;
   /** Of an act that goes on as long as its client asks: how many of its selection were asked for. */
   asked: Generated<number>;
+  /** How many commands it gives. */
+  size: Generated<number>;
 }
 
 /** How far the entries of a log were looked through for campaigns, and how far what they have become was counted. */
@@ -443,6 +447,7 @@ export interface FleetTables {
   readonly posture: PostureTable;
   readonly hours: HoursTable;
   readonly stats: StatsTable;
+  readonly left_counts: StatsTable;
   readonly silences: SilencesTable;
   readonly guards: GuardsTable;
   readonly findings: FindingsTable;
@@ -474,6 +479,7 @@ export const TABLES = [
   'posture',
   'hours',
   'stats',
+  'left_counts',
   'silences',
   'guards',
   'findings',

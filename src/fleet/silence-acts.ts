@@ -165,7 +165,7 @@ export class SilenceActs {
 
   /** Stores an act and its commands. One that is there already stays as it is. */
   async begin(act: SilenceAct): Promise<void> {
-    const stored = await this.stored.store(act);
+    const stored = await this.stored.store(act, act.targets.length);
     if (stored !== undefined) await this.#issue(stored.detail);
   }
 

@@ -53,14 +53,16 @@ export class LocalRecorder {
   /** @throws Refused, NotReachable */
   async head(signal: AbortSignal): Promise<LogHead> {
     const response = await this.#open('/api/v1/log?limit=1', signal);
-    const { statusCode = 0 } = response;
     const head = headOf(response);
-    // Where its beginning is archived the recorder answers 410, and says the same of its log.
-    if (head !== undefined && (statusCode === 200 || statusCode === 410 || statusCode === 416)) {
+    if (response.statusCode === 200 && head !== undefined) {
       response.destroy();
       return head;
     }
-    throw await refusalOf(response);
+    // Where its beginning is archived, the recorder refuses (410), and says in the body what it has of the log.
+    const refusal = await refusalOf(response);
+    const said = headIn(refusal);
+    if (said === undefined) throw refusal;
+    return said;
   }
 
   /**
@@ -81,11 +83,9 @@ export class LocalRecorder {
     if (gone !== undefined) response = await this.#open(`${path}&archived=true`, signal);
     const head = headOf(response);
     if (response.statusCode === 200 && head !== undefined) return { head, body: response };
-    if (response.statusCode === 416 && head !== undefined) {
-      response.destroy();
-      throw new PastTheEnd(head, from);
-    }
     const refusal = await refusalOf(response);
+    const end = refusal.status === 416 ? headIn(refusal) : undefined;
+    if (end !== undefined) throw new PastTheEnd(end, from);
     if (gone === undefined || (refusal.status !== 410 && refusal.status !== 400)) throw refusal;
     throw new EntriesGone(gone.message);
   }
@@ -150,6 +150,13 @@ function headOf({ headers }: IncomingMessage): LogHead | undefined {
   const log = headers['log-id'];
   if (typeof log !== 'string' || log === '') return undefined;
   return { log, entries: Number(headers['log-entries'] ?? 0), first: Number(headers['log-first'] ?? 1) };
+}
+
+/** What a refusal says of the log; undefined when it is about something else. */
+function headIn({ status, body }: Refused): LogHead | undefined {
+  const { log_id: log, last_seq: entries, first_seq: first } = body;
+  if ((status !== 410 && status !== 416) || typeof log !== 'string') return undefined;
+  return { log, entries: Number(entries), first: Number(first) };
 }
 
 async function refusalOf(response: IncomingMessage): Promise<Refused> {

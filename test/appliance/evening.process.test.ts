@@ -263,7 +263,7 @@ describe('around a day in the appliance', () => {
 
   it('a guard that falls silent is seen, and heard again', async () => {
     const appliance = await prepare(directory());
-    appliance.setPolicy(['every: 5m', 'every: 1s'], ['every: 10m', 'every: 1h']);
+    appliance.setPolicy(['every: 5m', 'every: 4s'], ['every: 10m', 'every: 1h']);
     await appliance.boot();
     const beat = (name: 'runtime-attestor' | 'integrity-monitor') =>
       appliance.post('heartbeat', { source: name }, name);

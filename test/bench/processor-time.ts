@@ -13,7 +13,15 @@ export function processorTimeOf(pid: number): number {
 /** Of a process and the processes that it has started and that still run. */
 export function processorTimeOfFamily(pid: number): number {
   const children = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && parentOf(name) === pid);
-  return [pid, ...children.map(Number)].reduce((sum, one) => sum + processorTimeOf(one), 0);
+  return processorTimeOf(pid) + children.reduce((sum, child) => sum + timeOfChild(Number(child)), 0);
+}
+
+function timeOfChild(pid: number): number {
+  try {
+    return processorTimeOf(pid);
+  } catch {
+    return 0; // It has ended meanwhile.
+  }
 }
 
 function parentOf(pid: string): number | undefined {

@@ -8,6 +8,8 @@ import { temporaryDirectories } from '../support/temporary-directory.ts';
 import { run, spawnCommand } from './support/command-line.ts';
 import { needsPrograms } from './support/needs-programs.ts';
 
+/** So many that a command on them is under way for a while, also when this process is not: 48 requests. */
+const LONG = 1200;
 const BURST = ['--class', 'tool_call_burst', '--source', 'tool-firewall'];
 
 describe('the command line, with filters in the place of identifiers', () => {
@@ -30,7 +32,7 @@ describe('the command line, with filters in the place of identifiers', () => {
     const body = { class: 'tool_call_burst', source: 'tool-firewall', description: 'too many calls', ...more };
     const ids: string[] = [];
     while (ids.length < count) {
-      const some = Array.from({ length: Math.min(10, count - ids.length) }, () =>
+      const some = Array.from({ length: Math.min(50, count - ids.length) }, () =>
         service.post('/api/v1/incidents/report', body),
       );
       ids.push(...(await Promise.all(some)).map(({ json }) => json.id as string));
@@ -147,7 +149,7 @@ describe('the command line, with filters in the place of identifiers', () => {
   });
 
   it('says how to go on when the recorder ends in the middle, and goes on', async () => {
-    await reportMany(300);
+    await reportMany(LONG);
     const said = ['--by', 'ada', '--note', 'one loop'];
     const running = recorder('ack', ...BURST, '--since', '2h', '--attention', '--no-silenced', '--yes', ...said);
     for (let count = 0; count < 60;) count = await countOf('acknowledged');
@@ -163,11 +165,11 @@ describe('the command line, with filters in the place of identifiers', () => {
     const resumed = await recorder(...words);
     expect([resumed.status, resumed.stderr]).to.deep.equal([0, '']);
     expect(resumed.stdout).to.match(/^\d+ changed, \d+ were there already, 0 refused\n$/);
-    expect(await countOf('acknowledged')).to.equal(300);
+    expect(await countOf('acknowledged')).to.equal(LONG);
   });
 
   it('stops between two requests when it is interrupted, and says how to go on', async () => {
-    await reportMany(300);
+    await reportMany(LONG);
     const child = spawnCommand(['ack', ...BURST, '--yes'], env);
     const said = Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
     for (let count = 0; count < 30;) count = await countOf('acknowledged');
@@ -176,10 +178,10 @@ describe('the command line, with filters in the place of identifiers', () => {
     expect(child.exitCode).to.equal(1);
     const [, command = ''] = /^it is not done; go on with: incident-recorder (.*)$/m.exec(stderr) ?? [];
     const done = await countOf('acknowledged');
-    expect(done).to.be.below(300);
+    expect(done).to.be.below(LONG);
     expect(done % 25).to.equal(0);
     await recorder(...command.split(' '));
-    expect(await countOf('acknowledged')).to.equal(300);
+    expect(await countOf('acknowledged')).to.equal(LONG);
   });
 
   describe('on a terminal', () => {

@@ -72,6 +72,11 @@ describe('the command line at a fleet', () => {
     const own = await fleet.machines[0]!.recorder.get(`/api/v1/incidents/get?id=${ids[0]}`);
     expect(own.json).to.include({ state: 'acknowledged', acknowledged_by: 'fleet:root' });
     expect(await ask('fleet', 'commands')).to.match(/oven-1 +acknowledge +INC-\S+ +done/);
+    // The machine has answered; its log comes after that.
+    await fleet.until(
+      () => fleet.read(`/api/v1/incidents/get?machine=oven-1&id=${ids[0]}`),
+      ({ state }) => state === 'acknowledged',
+    );
     // The fleet finds the machine of an incident, and it is waited for as well.
     expect(await ask('ack', ids[1]!)).to.include('acknowledged');
   });
@@ -108,6 +113,12 @@ describe('the command line at a fleet', () => {
     // Nothing fetches it: it was asked for, and no more is known.
     expect(machines).to.match(/freeze_agent \((?:not confirmed|overdue)\)/);
     expect(await ask('fleet', 'machines', '--label', 'site=berlin')).not.to.include('oven-2');
+    await fleet.fleet.enrolment.rename('oven-2', 'bread', 'root');
+    expect(await ask('fleet', 'machines', '--machine', 'bread')).to.match(/^bread \(oven-2\) +\d+s/m);
+    await fleet.fleet.enrolment.rename('oven-2', 'oven-2', 'root');
+    await fleet.fleet.enrolment.invite('oven-3', {}, 'root');
+    await fleet.fleet.enrolment.revoke('oven-3', 'root');
+    expect(await ask('fleet', 'machines', '--machine', 'oven-3')).to.match(/^oven-3 +revoked/m);
     expect(await ask('fleet', 'in-force')).to.match(/freeze_agent +\d/);
     expect(await ask('posture')).to.match(/^ACTION +MACHINES/);
     await ask('fleet', 'campaigns');
@@ -163,6 +174,10 @@ describe('the command line at a fleet', () => {
     expect(contained).to.match(/oven-1 +done/);
     const { recorder } = fleet.machines[0]!;
     expect((await recorder.get('/api/v1/containment')).json.freeze_agent.engaged).to.equal(true);
+    await fleet.until(
+      () => fleet.read('/api/v1/containment/by-label/release?action=freeze_agent&site=berlin'),
+      ({ count }) => count === 1,
+    );
     const released = await ask(
       'fleet',
       'release',

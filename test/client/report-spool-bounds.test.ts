@@ -58,10 +58,11 @@ describe('ReportSpool with many refused reports at once', () => {
     let isAway = true;
     const refusal = new Refused(400, { error: 'unknown class' });
     const client = {
-      report: () =>
-        isAway
-          ? Promise.reject(new NotReachable('away'))
-          : Promise.resolve({ outcome: 'created' as const, incident: {} as Incident }),
+      report: ({ description }: { readonly description: string }) => {
+        if (isAway) return Promise.reject(new NotReachable('away'));
+        if (description !== 'taken') return Promise.reject(refusal);
+        return Promise.resolve({ outcome: 'created' as const, incident: {} as Incident });
+      },
       reportAll: (reports: readonly unknown[]) => Promise.resolve(reports.map(() => refusal)),
     };
     const settled: string[] = [];
@@ -74,12 +75,11 @@ describe('ReportSpool with many refused reports at once', () => {
       onDelivered: (key) => settled.push(key),
       onRefused: (_report, key) => settled.push(key),
     });
-    await spool.report(REPORT, 'taken');
+    await spool.report({ ...REPORT, description: 'taken' }, 'taken');
     await spool.report(REPORT, 'short');
     await spool.report({ ...REPORT, description: 'x'.repeat(maxBytes / 2) }, 'long');
     isAway = false;
     while (spool.lastError === undefined || spool.lastError instanceof NotReachable) await wait(20);
-    client.report = () => Promise.reject(refusal);
     rmSync(`${path}.refused.old`, { recursive: true });
     await spool.drained();
     await spool.close();

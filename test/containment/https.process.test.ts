@@ -162,7 +162,7 @@ describe('a service over https', () => {
       expect([...new Set(received)].toSorted()).to.deep.equal([`POST ${path}`, 'POST /v2/enqueue'].toSorted());
       const notify = async (): Promise<readonly { status: string; last_error?: string }[]> =>
         (await service.get('/health')).json.notify;
-      while ((await notify()).filter(({ status }) => status === 'failing').length < 2) await setTimeout(50);
+      while ((await notify()).map(({ status }) => status).join() !== 'ok,ok,failing,failing') await setTimeout(50);
       const [slack, pagerduty, wrongName, wrongAuthority] = await notify();
       expect(slack).to.include({ status: 'ok', format: 'slack' });
       expect(pagerduty).to.include({ status: 'ok', format: 'pagerduty' });

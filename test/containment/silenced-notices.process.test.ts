@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { expect } from 'chai';
@@ -35,7 +35,20 @@ describe('a silenced incident', () => {
     /** In how many requests a receiver has got a text. */
     const times = (receiver: keyof typeof receivers, text: string): number =>
       receivers[receiver].received.filter(({ body }) => JSON.stringify(body).includes(text)).length;
-    return { home, env, gets, got, times };
+    /** Waits until it is on record that a receiver was told what was due up to a time. */
+    const recordsReminders = async (receiver: keyof typeof receivers, until: string): Promise<void> => {
+      const origin = receivers[receiver].url('');
+      const isSo = (line: string): boolean => {
+        const { event, data } = JSON.parse(line) as {
+          event: string;
+          data: { url?: string; notices?: { repeated_at: string } };
+        };
+        const isOf = event === 'notification.delivered' && data.url?.startsWith(origin) === true;
+        return isOf && Date.parse(data.notices?.repeated_at ?? '') >= Date.parse(until);
+      };
+      while (!readFileSync(home.log, 'utf8').split('\n').slice(0, -1).some(isSo)) await setTimeout(20);
+    };
+    return { home, env, gets, got, times, recordsReminders };
   };
   const notifying = ['slack', 'pagerduty', 'alertmanager'] as const;
 
@@ -61,20 +74,23 @@ describe('a silenced incident', () => {
   });
 
   it('is told when the time of the silence is over while the service does not run', async () => {
-    const { home, env, gets, got, times } = await prepare();
+    const { home, env, gets, got, times, recordsReminders } = await prepare();
     const first = await start(home, { env });
-    const until = new Date(Date.now() + 3000).toISOString();
+    const until = new Date(Date.now() + 10_000).toISOString();
     const silence = { class: [], source: ['noisy'], severity: [], until, reason: 'planned work' };
     expect((await first.post('/api/v1/silences', silence)).status).to.equal(201);
     const noisy = (await first.report({ source: 'noisy', severity: 'low' })).json.id;
     await gets('entry', noisy);
+    // What comes behind it is told when it was passed over.
+    const plain = (await first.report({ source: 'plain', severity: 'low' })).json.id;
+    for (const receiver of notifying) await gets(receiver, plain);
     await first.stop();
     for (const receiver of notifying) expect(got(receiver, noisy), receiver).to.equal(false);
     await setTimeout(Math.max(0, Date.parse(until) - Date.now()));
     const second = await start(home, { env });
     for (const receiver of notifying) await gets(receiver, noisy);
+    for (const receiver of ['slack', 'pagerduty'] as const) await recordsReminders(receiver, until);
     await second.stop();
-    // It is on record that it was told.
     const third = await start(home, { env });
     const loud = (await third.report({ source: 'loud' })).json.id;
     await gets('slack', loud);

@@ -6,6 +6,7 @@ import { temporaryDirectories } from '../support/temporary-directory.ts';
 import { Ledger } from './support/ledger.ts';
 import { needs } from './support/needs.ts';
 import { traced } from './support/traced.ts';
+import { until } from './support/until.ts';
 
 /** sysexits.h, EX_IOERR. */
 const EX_IOERR = 74;
@@ -44,9 +45,10 @@ describe('given a disk that fails to sync once', () => {
 
   it('when that happens while it stops, then what waits is refused before it ends', async () => {
     const home = new ServiceHome(directory());
-    const service = await start(home, traced('fdatasync:error=EIO:delay_enter=1500000:when=2', home.log));
+    const service = await start(home, traced('fdatasync:error=EIO:delay_enter=5s:when=2', home.log));
     const answer = service.report();
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    // It is written, and waits for its sync.
+    await until(() => Promise.resolve(readFileSync(home.log, 'utf8').includes('"incident.reported"')));
     service.process.kill('SIGTERM');
     const { status, json } = await answer;
     expect([status, json.error]).to.deep.equal([503, 'the audit log could not be synced (EIO)']);

@@ -22,7 +22,7 @@ onPostgres('given a fleet whose processes are killed', () => {
   });
 
   it('at random under load, then what recorders have acknowledged is there, once', async function () {
-    this.timeout(rounds(2, 20) * MINUTE);
+    this.timeout(rounds(4, 20) * MINUTE);
     for (const name of ['a', 'b', 'c']) (await fleet.add(name)).load();
     await fleet.takes(10);
     for (let kill = 0; kill < rounds(9, 300); kill++) {

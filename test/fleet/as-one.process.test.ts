@@ -146,6 +146,12 @@ describe('the fleet as one recorder', () => {
     expect(refused.json.done, refused.text).to.equal(true);
     expect(refused.json.results.map((item: { status: number }) => item.status)).to.deep.equal([409, 409]);
     expect(refused.json.results[0].error).to.be.a('string').and.not.equal('');
+    // The machine has answered; that they are resolved comes with its log.
+    for (const { machine, id } of named.slice(0, 2))
+      await fleet.until(
+        () => fleet.read(`/api/v1/incidents/get?machine=${machine}&id=${id}`),
+        ({ state }) => state === 'resolved',
+      );
     const seen = await bulk({ command: 'acknowledge', incidents: named.slice(0, 2), preview: true });
     expect(seen.json).to.deep.include({ matched: 2, allowed: 0, refused: { resolved: 2 } });
   });

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { sql } from 'kysely';
+import { RecorderError } from '../../src/errors.ts';
 import { isUnreachable, openDatabase } from '../../src/fleet/database.ts';
 import { durabilityWarnings } from '../../src/fleet/durability.ts';
 import { lockFolder } from '../../src/fleet/pglite/folder-lock.ts';
@@ -15,7 +16,7 @@ describe('the database of the fleet', () => {
   it('is to be asked again after what passes, and not after what does not', () => {
     const withCode = (code: string): Error => Object.assign(new Error('no'), { code });
     // Among them: cancelled, as it took too long; lost against others.
-    for (const code of ['08006', '53300', '57P01', '57014', '40001', '40P01', 'ECONNREFUSED'])
+    for (const code of ['08006', '53300', '57P01', '57014', '40001', '40P01', '25006', 'ECONNREFUSED'])
       expect(isUnreachable(withCode(code)), code).to.equal(true);
     for (const code of ['23505', '42P01', '22P02', '40002', 'ENOSPC'])
       expect(isUnreachable(withCode(code)), code).to.equal(false);
@@ -82,6 +83,62 @@ describe('the database of the fleet', () => {
       unlock();
     } finally {
       rmSync(parent, { recursive: true, force: true });
+    }
+  });
+
+  it('says what is in the way of a lock and is none, and waits for nothing', async () => {
+    const parent = mkdtempSync(join(tmpdir(), 'fleet-lock-'));
+    const folder = join(parent, 'database');
+    const [lock, removing] = [`${folder}.lock`, `${folder}.lock.removing`];
+    const faultOf = async (): Promise<string> => {
+      const caught: unknown = await lockFolder(folder).catch((error: unknown) => error);
+      return caught instanceof RecorderError ? `${caught.code}: ${caught.message}` : 'locked';
+    };
+    try {
+      mkdirSync(lock);
+      expect(await faultOf()).to.equal(`config: ${lock} can't be read (EISDIR); if no fleet runs here, remove it`);
+      rmSync(lock, { recursive: true });
+      // A lock of a process that is dead, which none has removed.
+      writeFileSync(lock, '4194999');
+      mkdirSync(removing);
+      expect(await faultOf()).to.equal(`config: ${removing} can't be read (EISDIR); if no fleet runs here, remove it`);
+      rmSync(removing, { recursive: true });
+      writeFileSync(removing, '');
+      expect(await faultOf()).to.equal(`config: ${removing} is empty; remove that file`);
+      rmSync(removing);
+      expect(await faultOf()).to.equal('locked');
+    } finally {
+      rmSync(parent, { recursive: true, force: true });
+    }
+  });
+
+  it('says when PGlite can make no checkpoint, goes on, and tries again', async function () {
+    this.timeout(120_000);
+    const engine = new Engine('PGlite');
+    const folder = join(engine.directory(), 'database');
+    const fleet = await engine.fleet({ database: { folder, checkpointAfter: 1, checkpointAgain: 0 } });
+    const mappings = join(folder, 'pg_logical/mappings');
+    const health = async () => {
+      const response = await fetch(`http://127.0.0.1:${fleet.address.port}/health`);
+      return { code: response.status, ...((await response.json()) as { status: string; warnings: string[] }) };
+    };
+    const changed = async () => {
+      await fleet.enrolment.invite('a', {}, 'test');
+      return health();
+    };
+    try {
+      expect(await changed()).to.deep.include({ status: 'ok', warnings: [] });
+      // Each checkpoint looks into it.
+      renameSync(mappings, `${mappings}-elsewhere`);
+      const failed = await changed();
+      expect(failed).to.include({ code: 200, status: 'ok' });
+      expect(failed.warnings).to.have.length(1);
+      expect(failed.warnings[0]).to.match(/^the last checkpoint of the database has failed: .*pg_logical\/mappings/);
+      renameSync(`${mappings}-elsewhere`, mappings);
+      expect(await changed()).to.deep.include({ status: 'ok', warnings: [] });
+    } finally {
+      await fleet.stop();
+      engine.end();
     }
   });
 

@@ -12,7 +12,11 @@ import { Postgres, postgresPrograms } from './support/postgres.ts';
 const PROGRAM = join(ROOT, 'src/fleet/local-fleet.ts');
 
 /** Runs it until every machine has shipped its log. */
-async function look(directory: string, env: Readonly<Record<string, string>>): Promise<readonly object[]> {
+async function look(
+  directory: string,
+  env: Readonly<Record<string, string>>,
+  end: NodeJS.Signals = 'SIGTERM',
+): Promise<readonly object[]> {
   const child = spawn(process.execPath, [PROGRAM], {
     cwd: directory,
     env: { PATH: process.env.PATH, FLEET_BIND: '127.0.0.1:0', ...env },
@@ -36,7 +40,7 @@ async function look(directory: string, env: Readonly<Record<string, string>>): P
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   } finally {
-    child.kill('SIGTERM');
+    child.kill(end);
     await ended;
   }
 }
@@ -49,6 +53,8 @@ describe('npm run fleet', () => {
   it('shows three machines on PGlite, and the same on an empty server that FLEET_DATABASE_URL names', async function () {
     const directory = directories();
     for (const name of ['dist', 'policy']) symlinkSync(join(ROOT, name), join(directory, name));
+    expect(await look(directory, {}, 'SIGKILL')).to.have.length(3);
+    // Its recorders end with it, so that others can have their logs.
     expect(await look(directory, {})).to.have.length(3);
     const unreachable = await look(directory, { FLEET_DATABASE_URL: 'postgres://fleet@127.0.0.1:1/fleet' }).catch(
       String,

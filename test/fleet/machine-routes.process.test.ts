@@ -5,8 +5,10 @@ import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'nod
 import { expect } from 'chai';
 import { verifierKeyOf } from '../../src/signed-note.ts';
 import { digestOf, SIGNATURE_HEADER, signRequest } from '../../src/signed-request.ts';
+import { administer, type AdministrationRequest } from '../../src/fleet/administration.ts';
 import { readFleetConfig } from '../../src/fleet/config.ts';
 import type { Fleet } from '../../src/fleet/fleet.ts';
+import { eventually } from '../support/eventually.ts';
 import { Engine } from './support/engines.ts';
 import { MachineLog } from './support/machine-log.ts';
 
@@ -23,7 +25,7 @@ describe('the routes for machines', () => {
   let fleet: Fleet;
 
   before(async () => {
-    fleet = await engine.fleet({ quota: { entriesPerSecond: 40, bytesPerSecond: 1e9 } });
+    fleet = await engine.fleet({ quota: { entriesPerSecond: 10, bytesPerSecond: 1e9 } });
   });
 
   after(async () => {
@@ -115,6 +117,40 @@ describe('the routes for machines', () => {
     await fleet.enrolment.rename('n1', 'n2', 'test');
     const refused = await fleet.enrolment.invite('n2', {}, 'test').catch((error: Error) => error);
     expect(refused).to.include({ code: 'conflict' });
+  });
+
+  it('knows a machine by the name that it is shown with, too, and says what its own is', async () => {
+    await enrolled('s1');
+    const said: string[] = [];
+    const run = (command: AdministrationRequest['command'], name: string, newName = '') =>
+      administer(fleet, { command, name, newName, labels: {}, who: 'test' }, (line) => void said.push(line));
+    await run('rename', 's1', 'front');
+    expect(await run('rotate', 'front')).to.match(/^[\w-]{43}$/);
+    expect(said).to.deep.equal(['front is the machine s1: ship --enrol --machine s1']);
+    await run('rename', 'front', 'back');
+    await run('rebuild', 'back');
+    await run('revoke', 'back');
+    const row = fleet.db.selectFrom('machines').select(['name', 'revoked_at']).where('machine', '=', 's1');
+    const { name, revoked_at } = await row.executeTakeFirstOrThrow();
+    expect([name, revoked_at]).to.deep.equal(['back', revoked_at]).and.not.include(null);
+    expect(await run('revoke', 'front').catch((error: Error) => error.message)).to.equal(
+      'the fleet knows no machine front',
+    );
+  });
+
+  it('keeps the labels of a machine that is enrolled again without any, and says which label is wrong', async () => {
+    const labelsOf = async (): Promise<object | undefined> =>
+      (await fleet.db.selectFrom('machines').select('labels').where('machine', '=', 'l1').executeTakeFirst())?.labels;
+    const invite = (labels: Record<string, string>) =>
+      fleet.enrolment.invite('l1', labels, 'test').catch((error: Error) => error.message);
+    await invite({ site: 'berlin' });
+    await fleet.enrolment.revoke('l1', 'test');
+    await invite({});
+    expect(await labelsOf()).to.deep.equal({ site: 'berlin' });
+    await invite({ site: 'lisbon' });
+    expect(await labelsOf()).to.deep.equal({ site: 'lisbon' });
+    expect(await invite({ site: 'München' })).to.match(/^label site=München: its name and its value must be 1 to 63 /);
+    expect(await labelsOf()).to.deep.equal({ site: 'lisbon' });
   });
 
   it('lets in only the machine itself, until it is revoked', async () => {
@@ -237,6 +273,7 @@ describe('the routes for machines', () => {
     const first = await ask('PUT', entries('f1', log), { body: log.body(1, 900), token });
     expect(first.status).to.equal(200);
     expect(first.body.retry_after_ms).to.be.above(0);
+    expect(first.body).not.to.have.property('wait');
     const second = await ask('PUT', entries('f1', log, 901), { body: log.body(901, 1000), token });
     expect(second.status).to.equal(429);
     expect(Number(second.headers['retry-after'])).to.be.above(0);
@@ -251,7 +288,7 @@ describe('the routes for machines', () => {
     try {
       const token = await enrolled('r1');
       const path = entries('r1', new MachineLog('r1'));
-      expect((await ask('PUT', path, { body: Buffer.alloc(2_100_000, 'x'), token })).status).to.equal(409);
+      expect((await ask('PUT', path, { body: Buffer.alloc(4_000_000, 'x'), token })).status).to.equal(409);
       expect((await ask('PUT', path, { body: Buffer.from('x'), token })).status).to.equal(429);
       const other = await enrolled('r2');
       const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024));
@@ -287,12 +324,20 @@ describe('the routes for machines', () => {
 
   it('has a machine ask for commands a few times at once, and others unharmed', async () => {
     const [token, other] = [await enrolled('w1'), await enrolled('w2')];
-    const poll = (machine: string, of: string): Promise<Answer> =>
-      ask('GET', `/api/v1/machines/${machine}/commands?wait=1`, { token: of });
-    const answers = await Promise.all([...Array.from({ length: 6 }, () => poll('w1', token)), poll('w2', other)]);
-    const statuses = answers.map(({ status }) => status);
-    expect(statuses.at(-1)).to.equal(200);
-    expect(statuses.slice(0, 6)).to.have.members([200, 200, 429, 429, 429, 429]);
+    const answered: number[] = [];
+    const poll = async (machine: string, of: string): Promise<number> => {
+      const { status } = await ask('GET', `/api/v1/machines/${machine}/commands?wait=60`, { token: of });
+      answered.push(status);
+      return status;
+    };
+    const polls = Array.from({ length: 6 }, () => poll('w1', token));
+    const others = poll('w2', other);
+    await eventually(() => answered.length === 4);
+    expect(answered).to.deep.equal([429, 429, 429, 429]);
+    // Two of them wait, and the other machine.
+    for (const machine of ['w1', 'w2']) await waits(machine, `CMD-${machine}`, 'note', Date.now());
+    expect(await others).to.equal(200);
+    expect(await Promise.all(polls)).to.have.members([200, 200, 429, 429, 429, 429]);
     expect((await ask('PUT', '/api/v1/machines/w1/status', { body: {}, token })).status).to.equal(200);
   });
 
@@ -337,19 +382,22 @@ describe('the routes for machines', () => {
         state: 'pending',
       })
       .execute();
+    expect((await ask('HEAD', '/api/v1/machines/o1/commands?wait=30', { token })).status).to.equal(200);
+    const given = fleet.db.selectFrom('commands').select('state').where('machine', '=', 'o1');
+    expect(await given.execute()).to.deep.equal([{ state: 'pending' }]);
     const waiting = await ask('GET', '/api/v1/machines/o1/commands?wait=30', { token });
     expect(waiting.body).to.deep.equal([{ id: 'CMD-1', command: 'note' }]);
     const result = { status: 409, body: { error: 'resolved already' } };
     const path = '/api/v1/machines/o1/commands/CMD-1/result';
     expect((await ask('POST', path, { body: result, token })).status).to.equal(204);
-    const row = await fleet.db.selectFrom('commands').select(['state', 'status']).executeTakeFirst();
-    expect(row).to.deep.equal({ state: 'refused', status: 409 });
+    const stored = fleet.db.selectFrom('commands').where('machine', '=', 'o1');
+    expect(await stored.select(['state', 'status']).execute()).to.deep.equal([{ state: 'refused', status: 409 }]);
     for (const [body, state] of [
       [{ error: 'it is in the archive', archived: { first_seq: 1, last_seq: 9 } }, 'refused'],
       [{ error: 'the command has expired' }, 'expired'],
     ] as const) {
       await ask('POST', path, { body: { status: 410, body }, token });
-      expect(await fleet.db.selectFrom('commands').select('state').executeTakeFirst()).to.deep.equal({ state });
+      expect(await stored.select('state').execute()).to.deep.equal([{ state }]);
     }
     expect((await ask('GET', '/api/v1/machines/o1/commands', { token })).body).to.deep.equal([]);
     expect((await ask('POST', '/api/v1/machines/o1/commands/CMD-2/result', { body: result, token })).status).to.equal(

@@ -77,6 +77,11 @@ describe('watching the fleet', () => {
     expect(one.health.status).to.be.a('string');
     expect(one.held).to.equal(one.entries);
     expect(two.posture).to.deep.equal([]);
+    // The text of a policy comes with another status.
+    await fleet.until(
+      () => fleet.fleet.db.selectFrom('machines').select('policy_text').execute(),
+      (rows) => rows.every(({ policy_text: text }) => text !== null),
+    );
     expect(three.policy).to.include({ differs: true, usual: policy.digest });
     expect((await machines('?differs=true')).map(({ machine }: { machine: string }) => machine)).to.deep.equal([
       'oven-3',
@@ -103,17 +108,21 @@ describe('watching the fleet', () => {
       changes: [],
       diff: '',
     });
-    const whole = await fleet.read('/api/v1/machines/oven-1');
+    // Another batch may come between its two queries.
+    const whole = await fleet.until(
+      () => fleet.read('/api/v1/machines/oven-1'),
+      ({ logs, held }) => logs[0].through === held,
+    );
     expect(whole.health).to.have.property('audit');
     expect(whole.logs).to.have.length(1);
-    expect(whole.logs[0]).to.include({ active: true, through: whole.held });
+    expect(whole.logs[0]).to.include({ active: true });
     // Those of others are not there.
     expect((await fleet.send('GET', '/api/v1/machines/oven-3', { token: tokenOf('ada') })).status).to.equal(404);
     expect((await fleet.read('/api/v1/machines', tokenOf('ada'))).length).to.equal(2);
   });
 
   it('raises one alarm for a machine that goes silent, and closes it when it is heard', async () => {
-    await start({ FLEET_SILENT_AFTER_SECONDS: '4' });
+    await start({ FLEET_SILENT_AFTER_SECONDS: '10' });
     const machine = await fleet.add('oven-1', { labels: { site: 'berlin' } });
     await fleet.until(machines, ([one]) => one !== undefined && isHeard(one));
     await machine.silence();
@@ -123,7 +132,7 @@ describe('watching the fleet', () => {
     );
     expect(open).to.have.length(1);
     expect(open[0]).to.include({ machine: 'oven-1', kind: 'machine_silent', closed_at: null, acknowledged_by: null });
-    expect(open[0].detail).to.include({ silent_after_seconds: 4 });
+    expect(open[0].detail).to.include({ silent_after_seconds: 10 });
     const [silent] = await machines('?silent=true');
     expect(silent).to.include({ machine: 'oven-1', silent: true, silent_since: open[0].detail.heard_at });
     expect(silent.alarms.map(({ kind }: { kind: string }) => kind)).to.deep.equal(['machine_silent']);
@@ -152,11 +161,11 @@ describe('watching the fleet', () => {
   });
 
   it('calls no machine silent that has nothing to say and asks for commands', async () => {
-    await start({ FLEET_SILENT_AFTER_SECONDS: '3' });
+    await start({ FLEET_SILENT_AFTER_SECONDS: '10' });
     await fleet.add('oven-1');
     await fleet.until(machines, ([one]) => one !== undefined && isHeard(one));
     // The grace of the process is over, and the status comes once a minute.
-    await new Promise((resolve) => setTimeout(resolve, 10_000));
+    await new Promise((resolve) => setTimeout(resolve, 25_000));
     await fleet.fleet.look();
     expect(await fleet.read('/api/v1/fleet/incidents')).to.deep.equal([]);
     expect(await machines('?silent=true')).to.deep.equal([]);
@@ -195,7 +204,7 @@ describe('watching the fleet', () => {
         (all) => all.length > 0,
       );
       expect(wrong).to.include({ kind: 'clock_skew', id: `clock_skew:${times}` });
-      expect(wrong.detail.clock_skew_ms).to.be.closeTo(300_000, 5000);
+      expect(wrong.detail.clock_skew_ms).to.be.closeTo(300_000, 30_000);
       expect((await machines())[0]).to.include({ clock_skewed: true });
       await say(0);
       await fleet.until(

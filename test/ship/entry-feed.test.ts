@@ -1,6 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { expect } from 'chai';
 import { type Batch, EntryFeed } from '../../src/ship/entry-feed.ts';
+import { eventually } from '../support/eventually.ts';
 
 const LIMITS = { lines: 3, bytes: 1000 };
 const LONG = 60_000;
@@ -68,8 +69,10 @@ describe('the feed of entries', () => {
   it('reads no more than it may keep', async () => {
     const line = `${'x'.repeat(64 * 1024 - 1)}\n`;
     for (let n = 0; n < 100; n++) source.write(line);
+    const arrived = (): number => (feed.arrived - 10) * line.length;
+    await eventually(() => arrived() >= 1_500_000);
     await new Promise((resolve) => setTimeout(resolve, 50));
-    expect((feed.arrived - 10) * line.length).to.be.within(1_500_000, 1_700_000);
+    expect(arrived()).to.be.within(1_500_000, 1_700_000);
   });
 
   it('ends with whoever waits', async () => {

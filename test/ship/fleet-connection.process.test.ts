@@ -81,7 +81,7 @@ describe('the connection to the fleet', () => {
       for (let isTaken = true; isTaken;) {
         const socket = connect(port, '127.0.0.1');
         waiting.push(socket);
-        isTaken = await Promise.race([once(socket, 'connect').then(() => true), wait(300, false)]);
+        isTaken = await Promise.race([once(socket, 'connect').then(() => true), wait(1500, false)]);
       }
       expect(await ask(undefined, `https://127.0.0.1:${port}`, 300)).to.include('(no connection in 300 ms)');
       const named = await ask(undefined, `https://fleet.example:${port}`, 300, '127.0.0.1');

@@ -50,7 +50,10 @@ export abstract class ServiceClient {
       },
     });
     sent.end(text);
-    const [response] = (await once(sent, 'response')) as [IncomingMessage];
+    const [response] = (await once(sent, 'response').catch((cause: Error) => {
+      const connection = sent.reusedSocket ? 'a connection that was kept' : 'a new connection';
+      throw new Error(`${method} ${path} on ${connection}: ${cause.message}`, { cause });
+    })) as [IncomingMessage];
     const chunks: Buffer[] = [];
     for await (const chunk of response) chunks.push(chunk as Buffer);
     const received = Buffer.concat(chunks).toString('utf8');

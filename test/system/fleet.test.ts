@@ -49,7 +49,10 @@ describe('a machine and its fleet', () => {
   });
 
   it('a machine is enrolled, and its log arrives', async () => {
+    const pid = machine.run(`systemctl show -P MainPID ${FLEET}`);
     const secret = machine.run('incident-fleet enrol web-1 --label site=berlin').split('\n').at(-1)!;
+    // The fleet that runs has done it: it has PGlite's folder.
+    expect(machine.run(`systemctl show -P MainPID ${FLEET}`)).to.equal(pid);
     await serves();
     const said = machine.run(`echo '${secret}' | incident-recorder ship --enrol --fleet ${URL} --machine web-1`);
     const [, added = ''] = /add:\n\n([\s\S]*?)\n\nThen/.exec(said) ?? [];

@@ -1,4 +1,5 @@
 /** Reads of acts on many machines of one kind: the list, and one act with what came of it on each machine. */
+import type { Context } from 'koa';
 import * as z from 'zod/mini';
 import type { Role } from '../../../machines/vocabulary.ts';
 import type { ApiRoute } from '../../api/middleware/routing.ts';
@@ -10,7 +11,7 @@ import { RecorderError } from '../../errors.ts';
 import type { ActStore, StoredAct } from '../acts.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { placeTime } from './fleet-incidents.ts';
-import { paged, pageOf, paging } from './paging.ts';
+import { type Page, paged, pageOf, paging } from './paging.ts';
 import { readingIn } from './reading.ts';
 
 const actsSchema = z.strictObject(paging());
@@ -35,6 +36,18 @@ export interface ShownActs<Detail extends { readonly act: string; readonly by: s
   ) => Promise<object | undefined>;
 }
 
+/** A page of acts of one kind, the newest first; sets the link to the next. */
+export async function pageOfActs<Detail extends { readonly act: string; readonly by: string }>(
+  ctx: Context,
+  page: Page,
+  stored: ActStore<Detail>,
+): Promise<readonly StoredAct<Detail>[]> {
+  const [at, id] = page.after ?? [];
+  const before = at === undefined ? undefined : { at: placeTime(at), id: id! };
+  const { rows, fitting } = await stored.list(page.limit + 1, before);
+  return paged(ctx, { ...page, limit: Math.min(page.limit, fitting) }, rows, (row) => [row.at.toISOString(), row.id]);
+}
+
 export const actReads = <Detail extends { readonly act: string; readonly by: string }>(
   dependencies: FleetDependencies,
   { path, roles, stored, show }: ShownActs<Detail>,
@@ -45,9 +58,7 @@ export const actReads = <Detail extends { readonly act: string; readonly by: str
     handle: async (ctx) => {
       const reading = await readingIn(dependencies, ctx, roles);
       const page = pageOf(validate(actsSchema, parseQuery(reading.query), 'parameter'), 2);
-      const [at, id] = page.after ?? [];
-      const before = at === undefined ? undefined : { at: placeTime(at), id: id! };
-      const rows = paged(ctx, page, await stored.list(page.limit + 1, before), (row) => [row.at.toISOString(), row.id]);
+      const rows = await pageOfActs(ctx, page, stored);
       const shown: object[] = [];
       for (const row of rows) {
         const one = await show(row, reading.machines, reading.reader.words, false);

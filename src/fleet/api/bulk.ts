@@ -50,12 +50,12 @@ import {
 } from '../bulk-acts.ts';
 import { type CommandRow, type FleetCommands, reasonOf } from '../commands.ts';
 import type { FleetDatabase } from '../database.ts';
+import { pageOfActs } from './act-routes.ts';
 import { actorIn } from './acting.ts';
 import { COMMAND_FORMS, type CommandForm, expiry, USUAL_EXPIRY } from './command-forms.ts';
 import { byIn, keyOf as keyIn, leaving, roleFor } from './commands.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { contextsOf, documentsOf, type IncidentKey } from './documents.ts';
-import { placeTime } from './fleet-incidents.ts';
 import { FleetList } from './incident-list.ts';
 import { unsearchedIn } from './incidents.ts';
 import { anyText, type FleetQuery } from './list-filter.ts';
@@ -133,9 +133,7 @@ export const bulkRoutes = (
       handle: async (ctx) => {
         const reading = await readingIn(dependencies, ctx, ['operator', 'recovery', 'auditor']);
         const page = pageOf(validate(listSchema, parseQuery(reading.query), 'parameter'), 2);
-        const [at, id] = page.after ?? [];
-        const before = at === undefined ? undefined : { at: placeTime(at), id: id! };
-        const rows = paged(ctx, page, await acts.list(page.limit + 1, before), (row) => [row.at.toISOString(), row.id]);
+        const rows = await pageOfActs(ctx, page, acts.stored);
         const { machines, reader } = reading;
         const seen = machines === undefined ? undefined : new Set(machines);
         const own = rows.filter((row) => totalOf(row, seen) > 0);
@@ -282,9 +280,10 @@ async function selected(
   if (incidents !== undefined) {
     const { machines } = await scopeOf(db, '', bounds);
     const seen = machines === undefined ? undefined : new Set(machines);
+    const own = await ownNames(db, incidents);
     const rows = await outlinesOf(
       db,
-      incidents.filter(({ machine }) => seen?.has(machine) ?? true),
+      own.filter(({ machine }) => seen?.has(machine) ?? true),
     );
     return { rows, at: at ?? now, unsearched: [] };
   }
@@ -292,6 +291,15 @@ async function selected(
   const keys = await keysOf(dependencies, { ...query, machines });
   const rows = (await outlinesOf(db, keys)).filter(({ stored }) => at === undefined || stored <= at);
   return { rows, at: at ?? now, unsearched: await unsearchedIn(db, { ...query, machines, limit: 1 }) };
+}
+
+/** Incidents by the own names of their machines, each once: who names a machine may take the name that it is shown with. */
+async function ownNames(db: FleetDatabase, incidents: readonly Selected[]): Promise<readonly Selected[]> {
+  const shown = [...new Set(incidents.map(({ machine }) => machine))];
+  const rows = await db.selectFrom('machines').select(['machine', 'name']).where('name', 'in', shown).execute();
+  const own = new Map(rows.map(({ machine, name }) => [name, machine]));
+  const named = incidents.map(({ machine, id }) => ({ machine: own.get(machine) ?? machine, id }));
+  return [...new Map(named.map((one) => [keyOf(one), one])).values()];
 }
 
 /** The filter of a request: the recorder's, and which machines. */

@@ -14,12 +14,12 @@ import { SECOND } from '../../clock.ts';
 import { RecorderError } from '../../errors.ts';
 import { isLabel, isWithin } from '../access.ts';
 import { type Candidate, digestOf, type LabelAct, type LabelActs } from '../label-acts.ts';
+import { pageOfActs } from './act-routes.ts';
 import { actorIn } from './acting.ts';
 import { expiry, USUAL_EXPIRY } from './command-forms.ts';
 import { byIn, keyOf } from './commands.ts';
 import type { FleetDependencies } from './dependencies.ts';
-import { placeTime } from './fleet-incidents.ts';
-import { paged, pageOf, paging } from './paging.ts';
+import { pageOf, paging } from './paging.ts';
 import { readingIn } from './reading.ts';
 import { readNamed } from './scope.ts';
 
@@ -153,10 +153,7 @@ export const byLabelRoutes = (
     handle: async (ctx) => {
       const reading = await readingIn(dependencies, ctx, ['operator', 'auditor']);
       const page = pageOf(validate(actsSchema, parseQuery(reading.query), 'parameter'), 2);
-      const [at, id] = page.after ?? [];
-      const before = at === undefined ? undefined : { at: placeTime(at), id: id! };
-      const rows = await acts.stored.list(page.limit + 1, before);
-      const shown = paged(ctx, page, rows, (row) => [row.at.toISOString(), row.id]);
+      const shown = await pageOfActs(ctx, page, acts.stored);
       const counts = await acts.countsOf(shown.map((row) => row.id));
       const { bounds, reader } = reading;
       const { words } = reader;

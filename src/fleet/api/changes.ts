@@ -33,7 +33,7 @@ import type { FleetDatabase } from '../database.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { documentsOf } from './documents.ts';
 import { anyText, time } from './list-filter.ts';
-import { historyOf, ofHistory, parameters } from './one-incident.ts';
+import { entriesOf, parameters, pastOf } from './one-incident.ts';
 import { type MachineLog, oneMachine } from './one-machine.ts';
 import { type Reading, readingIn } from './reading.ts';
 import { readNamed } from './scope.ts';
@@ -42,10 +42,12 @@ import {
   type LogExtent,
   type LogName,
   OVERLAP,
+  placeTime,
   readStreamPlace,
   storedBefore,
   type StreamPlace,
   writeStreamPlace,
+  writtenBefore,
 } from './stream-place.ts';
 
 /** As long as a place of a page between two others. */
@@ -118,37 +120,49 @@ class Page {
   /** What a log says behind one entry, up to another, as far as there is room. */
   async gather({ machine, log }: LogName, after: number, last: number) {
     const incidents = new Map<string, Gathered>();
+    const begins = new Map<string, number>();
     const others: ChangeEvent[] = [];
     let through = after;
     while (through < last && this.#hasRoom(incidents.size)) {
-      const { rows } = await sql<{ seq: number; line: string; event: string }>`
-        SELECT e.seq, e.event, e.line FROM entries e
-        WHERE e.machine = ${machine} AND e.seq > ${through} AND e.seq <= ${last} AND ${ofHistory(machine, log)}
-        ORDER BY e.seq LIMIT ${sql.lit(AT_ONCE)}`.execute(this.#db);
+      const { rows } = await sql<{ seq: number; line: string; event: string }>`${entriesOf(
+        { machine, log },
+        sql`e.seq, e.event, e.line`,
+        sql`e.seq > ${through} AND e.seq <= ${last}`,
+        AT_ONCE,
+      )}`.execute(this.#db);
       if (rows.length === 0) break;
       this.#entries += rows.length;
       for (const { seq, line, event } of rows) {
         this.#bytes += line.length;
         through = seq;
-        if (!NOISE.has(event)) this.#characters += gather(readEntry(line), incidents, others, this.#words);
+        if (NOISE.has(event)) continue;
+        const entry = readEntry(line);
+        this.#characters += gather(entry, incidents, others, this.#words);
+        if (isAboutIncident(entry) && !begins.has(entry.data.incident)) begins.set(entry.data.incident, seq);
       }
     }
     this.#incidents += incidents.size;
-    return { through, others, changes: await this.#changes({ machine, log }, incidents) };
+    return { through, others, changes: await this.#changes({ machine, log }, incidents, begins) };
   }
 
   /** The incidents of a log as they are now, in the order of their latest change. */
-  async #changes(of: LogName, incidents: ReadonlyMap<string, Gathered>): Promise<readonly ChangedIncident[]> {
+  async #changes(
+    of: LogName,
+    incidents: ReadonlyMap<string, Gathered>,
+    begins: ReadonlyMap<string, number>,
+  ): Promise<readonly ChangedIncident[]> {
     const documents = await documentsOf(
       this.#db,
       [...incidents.keys()].map((id) => ({ ...of, id })),
     );
     const byId = new Map(documents.map(({ id, document }) => [id, document]));
-    const changes: ChangedIncident[] = [];
-    for (const [id, gathered] of incidents) {
-      const was = gathered.isNew ? undefined : await stateAt(this.#db, { ...of, id }, gathered.firstVersion - 1);
-      changes.push(changedIncident(id, gathered, was, byId.get(id)));
-    }
+    const older = [...begins].filter(([id]) => incidents.get(id)?.isNew === false);
+    const before = await entriesBefore(this.#db, of, older);
+    const changes = [...incidents].map(([id, gathered]) => {
+      const entry = before.get(id);
+      const was = entry?.version === gathered.firstVersion - 1 ? entry.state : undefined;
+      return changedIncident(id, gathered, was, byId.get(id));
+    });
     return changes.toSorted((one, other) => one.seq - other.seq);
   }
 }
@@ -164,7 +178,9 @@ async function changesOf(
     throw new RecorderError('gone', message, { fields: { first_seq: first, last_seq: last } });
   }
   const after =
-    'after' in begin ? Math.max(begin.after, first - 1) : (await firstSince(db, machine, log, begin.since, last)) - 1;
+    'after' in begin
+      ? Math.max(begin.after, first - 1)
+      : (await firstSince(db, { machine, log }, begin.since, last)) - 1;
   const { through, changes, others } = await new Page(db, words).gather({ machine, log }, after, last);
   const complete = through >= last;
   return {
@@ -234,17 +250,13 @@ const ofReader = ({ machines }: Pick<Reading, 'machines'>) =>
 
 /** Where an answer ends: now. It says nothing of machines that the reader does not see: not how many there are. */
 async function endOf(db: FleetDatabase, reading: Reading, from: StreamPlace): Promise<StreamPlace> {
-  const { rows } = await sql<{ now: Date; machine: string | null; log: string; through: number }>`
-    SELECT n.now, l.machine, l.log, l.through FROM (SELECT clock_timestamp() AS now) AS n
-    LEFT JOIN logs l ON l.advanced_at >= n.now - ${OVERLAP}::float8 * interval '1 millisecond' ${ofReader(reading)}
-    LIMIT ${sql.lit(MOST_AT_END + 1)}`.execute(db);
-  const at = rows[0]!.now.getTime();
+  const at = await placeTime(db);
+  const { rows } = await sql<LogName & { readonly through: number }>`
+    SELECT l.machine, l.log, l.through FROM logs l
+    WHERE l.advanced_at >= ${time(at - OVERLAP)} ${ofReader(reading)} LIMIT ${sql.lit(MOST_AT_END + 1)}`.execute(db);
   // Too many to name them: it ends a little earlier, but not before the place that was given.
   if (rows.length > MOST_AT_END) return from.at >= at - OVERLAP ? from : { at, sent: new Map() };
-  const named = rows.flatMap(({ machine, log, through }) =>
-    machine === null ? [] : [[keyOf({ machine, log }), through] as const],
-  );
-  return { at, sent: new Map(named) };
+  return { at, sent: new Map(rows.map((one) => [keyOf(one), one.through])) };
 }
 
 interface AdvancedLog extends LogExtent {
@@ -309,30 +321,63 @@ function partsOf(text: string): readonly unknown[] {
   }
 }
 
-/** The first entry that was written since a time; the one behind the last when there is none. */
-async function firstSince(
-  db: FleetDatabase,
-  machine: string,
-  log: string,
-  since: number,
-  last: number,
-): Promise<number> {
-  // Entries follow each other in time, but for jumps of the clock.
-  const { rows } = await sql<{ seq: number | null }>`
-    SELECT min(e.seq) AS seq FROM entries e
-    WHERE e.machine = ${machine} AND e.at >= ${time(since)} AND ${ofHistory(machine, log)}`.execute(db);
-  return rows[0]?.seq === null || rows[0] === undefined ? last + 1 : rows[0].seq;
+/** How many jumps of a machine's clock count. */
+const MOST_JUMPS = 100;
+
+/**
+ * The first entry that was written since a time; the one behind the last when there is none. Entries follow each other in
+ * time but for jumps of the clock, and in each history: between two of these it is found by halves, and the earliest counts.
+ */
+async function firstSince(db: FleetDatabase, { machine, log }: LogName, since: number, last: number): Promise<number> {
+  const { rows: histories } = await sql<{ log: string; first: number; until: number }>`
+    SELECT log, first, least(until, ${last + 1}::bigint) AS until FROM (${pastOf({ machine, log })}) AS past
+    WHERE first <= ${last} ORDER BY first`.execute(db);
+  const { rows: jumps } = await sql<{ seq: number }>`${entriesOf(
+    { machine, log },
+    sql`e.seq`,
+    sql`e.event = 'clock.jumped'`,
+    MOST_JUMPS,
+  )}`.execute(db);
+  const parts = histories.flatMap((history) => {
+    const own = jumps.map(({ seq }) => seq).filter((seq) => seq > history.first && seq < history.until);
+    const begins = [history.first, ...own];
+    return begins.map((first, place) => ({
+      machine,
+      log: history.log,
+      first,
+      through: (begins[place + 1] ?? history.until) - 1,
+    }));
+  });
+  const before = await writtenBefore(db, parts, since);
+  const found = parts.findIndex(({ through }, place) => before[place]! < through);
+  return found < 0 ? last + 1 : before[found]! + 1;
 }
 
-/** The state of an incident after one of its entries; undefined where that is none, as a machine may send anything. */
-async function stateAt(
+/**
+ * The versions and states of incidents after the last entry about each before another one. What is no state is left out: a
+ * machine may send anything.
+ * @param begins identifiers, each with the number of the entry before which it is
+ */
+async function entriesBefore(
   db: FleetDatabase,
-  incident: { readonly machine: string; readonly log: string; readonly id: string },
-  version: number,
-): Promise<State | undefined> {
-  const { lines } = await historyOf(db, incident, version - 1, 1);
-  if (lines[0] === undefined) return undefined;
-  const entry = readEntry(lines[0]);
-  if (!isAboutIncident(entry) || entry.data.version !== version) return undefined;
-  return STATES.find((state) => state === entry.data.state);
+  { machine, log }: LogName,
+  begins: readonly (readonly [id: string, seq: number])[],
+): Promise<ReadonlyMap<string, { readonly version: number; readonly state: State | undefined }>> {
+  if (begins.length === 0) return new Map();
+  const { rows } = await sql<{ id: string; line: string }>`
+    SELECT DISTINCT ON (k.id) k.id, e.line FROM (${pastOf({ machine, log })}) AS past CROSS JOIN unnest(
+      ${begins.map(([id]) => id)}::text[], ${begins.map(([, seq]) => seq)}::bigint[]) AS k (id, seq)
+    CROSS JOIN LATERAL (
+      SELECT e.seq, e.line FROM entries e
+      WHERE e.machine = ${machine} AND e.log = past.log AND e.incident = k.id AND e.seq < least(past.until, k.seq)
+      ORDER BY e.seq DESC LIMIT 1) AS e
+    ORDER BY k.id, e.seq DESC`.execute(db);
+  return new Map(
+    rows.flatMap(({ id, line }) => {
+      const entry = readEntry(line);
+      if (!isAboutIncident(entry)) return [];
+      const { version, state: said } = entry.data;
+      return [[id, { version, state: STATES.find((state) => state === said) }] as const];
+    }),
+  );
 }

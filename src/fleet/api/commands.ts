@@ -20,16 +20,16 @@ import {
   COMMAND_COLUMNS,
   COMMAND_STATUSES,
   type CommandRow,
+  type CommandStatus,
   type FleetCommands,
   shownCommand,
-  STATUS,
 } from '../commands.ts';
 import type { FleetDatabase } from '../database.ts';
 import { type Acting, actingIn, actorIn } from './acting.ts';
 import { COMMAND_FORMS, type CommandForm, USUAL_EXPIRY } from './command-forms.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { placeTime } from './fleet-incidents.ts';
-import { anyText } from './list-filter.ts';
+import { allOf, anyText, type Condition } from './list-filter.ts';
 import { type OneIncident, oneIncident } from './one-incident.ts';
 import { oneOfWords, paged, pageOf, paging } from './paging.ts';
 import { readingIn } from './reading.ts';
@@ -100,14 +100,23 @@ export const commandListRoutes = (dependencies: FleetDependencies, commands: Fle
         const page = pageOf(asked, 3);
         const [at, machine, id] = page.after ?? [];
         const { machines } = reading;
+        const conditions = [
+          ...(machines === undefined ? [] : [sql`c.machine = ${anyText(machines)}`]),
+          ...(asked.incident?.[0] === undefined ? [] : [sql`c.incident = ${asked.incident[0]}`]),
+          ...(asked.act?.[0] === undefined ? [] : [sql`c.act = ${asked.act[0]}`]),
+          ...(at === undefined
+            ? []
+            : [sql`(c.issued_at, c.machine, c.id) < (${placeTime(at)}::timestamptz, ${machine}, ${id})`]),
+        ];
+        const newest = sql`ORDER BY c.issued_at DESC, c.machine DESC, c.id DESC LIMIT ${page.limit + 1}::bigint`;
+        // Each part is in the order of an index.
+        const parts = partsOf(asked.status).map(
+          (part) => sql`(
+            SELECT c.issued_at, c.machine, c.id FROM commands c WHERE ${allOf([part, ...conditions])} ${newest})`,
+        );
         const { rows } = await sql<CommandRow>`
-          SELECT ${COMMAND_COLUMNS} FROM commands c WHERE true
-            ${machines === undefined ? sql`` : sql`AND c.machine = ${anyText(machines)}`}
-            ${asked.status === undefined ? sql`` : sql`AND ${STATUS} = ${anyText(asked.status)}`}
-            ${asked.incident?.[0] === undefined ? sql`` : sql`AND c.incident = ${asked.incident[0]}`}
-            ${asked.act?.[0] === undefined ? sql`` : sql`AND c.act = ${asked.act[0]}`}
-            ${at === undefined ? sql`` : sql`AND (c.issued_at, c.machine, c.id) < (${placeTime(at)}::timestamptz, ${machine}, ${id})`}
-          ORDER BY c.issued_at DESC, c.machine DESC, c.id DESC LIMIT ${page.limit + 1}::bigint`.execute(db);
+          SELECT ${COMMAND_COLUMNS} FROM (SELECT * FROM (${sql.join(parts, sql` UNION ALL `)}) AS c ${newest}) AS found
+            JOIN commands c ON c.machine = found.machine AND c.id = found.id ${newest}`.execute(db);
         const shown = paged(ctx, page, rows, (row) => [row.issued_at.toISOString(), row.machine, row.id]);
         respondJson(ctx, 200, JSON.stringify(shown.map((row) => shownCommand(row, reading.reader.words))));
       },
@@ -129,6 +138,20 @@ export const commandListRoutes = (dependencies: FleetDependencies, commands: Fle
     },
   ];
 };
+
+const PARTS: Readonly<Record<CommandStatus, readonly Condition[]>> = {
+  pending: ['pending', 'fetched'].map((state) => sql`c.state = ${sql.lit(state)} AND c.expires_at > clock_timestamp()`),
+  done: [sql`c.state = 'done'`],
+  refused: [sql`c.state = 'refused'`],
+  expired: [
+    sql`c.state = 'expired'`,
+    ...['pending', 'fetched'].map((state) => sql`c.state = ${sql.lit(state)} AND c.expires_at <= clock_timestamp()`),
+  ],
+};
+
+/** The parts of the index of states that hold the commands with some status. */
+const partsOf = (statuses: readonly CommandStatus[] | undefined): readonly Condition[] =>
+  statuses === undefined ? [sql`true`] : [...new Set(statuses)].flatMap((status) => PARTS[status]);
 
 /** Those who act may see what came of it. */
 const ACTORS: readonly Role[] = ['operator', 'recovery', 'admin', 'auditor'];

@@ -3,14 +3,14 @@
  * among it. Of few incidents each is looked at, as in the recorder; of many the database counts, up to a bound, and
  * assignees and containment are left out.
  */
-import { type RawBuilder, sql } from 'kysely';
+import { sql } from 'kysely';
 import type { State } from '../../../machines/vocabulary.ts';
 import { writeGroupsCursor } from '../../api/incidents/cursor.ts';
 import { readGroupsQuery } from '../../api/incidents/groups-query.ts';
 import type { ApiRoute } from '../../api/middleware/routing.ts';
 import { respondJson } from '../../api/respond.ts';
 import type { Incident } from '../../domain/incident.ts';
-import { CONTAINMENT_STATUS } from '../../domain/incident-columns.ts';
+import { CONTAINMENT_COLUMN, CONTAINMENT_STATUS } from '../../domain/incident-columns.ts';
 import {
   Details,
   type Group,
@@ -25,17 +25,31 @@ import type { FleetDatabase } from '../database.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { documentsOf, type IncidentKey } from './documents.ts';
 import { unsearchedIn } from './incidents.ts';
-import { FleetList, type ListedIncident } from './incident-list.ts';
-import { allOf, type Condition, type FleetQuery, kindsOf, onCreation, onKinds, onOthers } from './list-filter.ts';
-import { branchesOf } from './list-order.ts';
+import { FleetList, type GatheredIncident } from './incident-list.ts';
+import {
+  allOf,
+  anyText,
+  type Condition,
+  type FleetQuery,
+  kindsOf,
+  onCreation,
+  onKinds,
+  onOthers,
+} from './list-filter.ts';
+import { branchesOf, partsOfRanks } from './list-order.ts';
 import { nextLink } from './list-query.ts';
 import { type Reading, readingIn } from './reading.ts';
+import { wantedIn } from './search-query.ts';
 import { Silencing } from './silencing.ts';
 
 /** Of how many groups the newest incident is read at once: each may be long. */
 const SHOWN_AT_ONCE = 64;
 /** How many incidents the database counts for one answer. */
-const MOST_COUNTED = 20_000;
+const MOST_COUNTED = 10_000;
+/** The same where words are searched, as they are read for each; and in groups of machines, which are many. */
+const [MOST_SEARCHED, MOST_OF_MACHINES] = [2000, 5000];
+/** Of so many or fewer each is looked at. */
+const FEW = 2000;
 
 /** An incident as it is grouped. */
 interface Outline extends Grouped, IncidentKey {
@@ -46,6 +60,7 @@ interface Outline extends Grouped, IncidentKey {
 
 export const groupRoutes = (dependencies: FleetDependencies): readonly ApiRoute[] => {
   const { db, clock } = dependencies;
+  const list = new FleetList(db, Math.min(dependencies.few ?? FEW, FEW));
   const route = (
     path: string,
     withoutDrills: boolean,
@@ -58,7 +73,6 @@ export const groupRoutes = (dependencies: FleetDependencies): readonly ApiRoute[
       const { byMachine, ...query } = readFleetGroups(reading, clock.now());
       const filter: FleetQuery = { ...query.filter, machines: reading.machines };
       const by = byMachine ? ([...query.by, 'machine'] as unknown as GroupsQuery['by']) : query.by;
-      const list = new FleetList(db, dependencies.few);
       const page = await readGroups(db, list, { ...query, by, filter, withoutDrills, isBare: withoutDrills });
       const unsearched = await unsearchedIn(db, filter);
       if (unsearched.length > 0) ctx.set('Search-Incomplete', unsearched.join(', '));
@@ -110,8 +124,10 @@ async function readGroups(db: FleetDatabase, list: FleetList, query: Query): Pro
 }
 
 /** Looks at each incident. They are given the worst first, then the newest, which is the order of assignees as well. */
-async function lookedAt(db: FleetDatabase, query: Query, incidents: readonly ListedIncident[]): Promise<Page> {
-  const outlines = (await outlinesOf(db, incidents)).filter(({ drill }) => query.withoutDrills !== true || drill === 0);
+async function lookedAt(db: FleetDatabase, query: Query, incidents: readonly GatheredIncident[]): Promise<Page> {
+  const outlines = incidents
+    .filter(({ drill }) => query.withoutDrills !== true || drill === 0)
+    .map((row) => ({ ...row, containment: CONTAINMENT_STATUS[row.containment] ?? null }) as Outline);
   const byNumber = query.filter.machines?.length === 1;
   const head = query.head ?? (byNumber ? Math.max(0, ...outlines.map(({ number }) => number)) : 0);
   const seen = head === 0 ? outlines : outlines.filter(({ number }) => number <= head);
@@ -144,35 +160,42 @@ async function lookedAt(db: FleetDatabase, query: Query, incidents: readonly Lis
 const compare = (one: IncidentKey, other: IncidentKey): number =>
   one.machine === other.machine ? (one.id < other.id ? -1 : 1) : one.machine < other.machine ? -1 : 1;
 
-async function outlinesOf(db: FleetDatabase, keys: readonly IncidentKey[]): Promise<readonly Outline[]> {
-  if (keys.length === 0) return [];
-  const { rows } = await sql<Omit<Outline, 'containment'> & { containment: number }>`
-    SELECT i.machine, i.log, i.id, i.number, i.created_at, i.drill, i.class, i.source, i.state, i.rank, i.assignee,
-      i.containment
-    FROM unnest(${keys.map(({ machine }) => machine)}::text[], ${keys.map(({ log }) => log)}::text[],
-      ${keys.map(({ id }) => id)}::text[]) WITH ORDINALITY AS k (machine, log, id, place)
-    JOIN incidents i ON i.machine = k.machine AND i.log = k.log AND i.id = k.id ORDER BY k.place`.execute(db);
-  return rows.map((row) => ({ ...row, containment: CONTAINMENT_STATUS[row.containment] ?? null }));
-}
-
-/** Lets the database count. The newest of a group is one that was created last. */
+/** Lets the database count, of the newest incidents. The newest of a group is one that was created last. */
 async function counted(db: FleetDatabase, query: Query, silencing: Silencing | undefined): Promise<Page> {
   const { filter, by } = query;
-  const conditions = [
-    ...onKinds(kindsOf(filter)),
+  const isOfMachines = (by as readonly string[]).includes('machine');
+  const most = wantedIn(filter) !== undefined ? MOST_SEARCHED : isOfMachines ? MOST_OF_MACHINES : MOST_COUNTED;
+  const rest = { ...filter };
+  // The parts have nothing else.
+  delete rest.attention;
+  const conditions = [...onKinds(kindsOf(rest)), ...onOthers(rest)];
+  const scope = [
     ...onCreation(filter),
-    ...onOthers(filter),
+    ...(filter.machines === undefined ? [] : [sql`i.machine = ${anyText(filter.machines)}`]),
     ...(silencing?.conditions ?? []),
     ...(query.withoutDrills === true ? [sql`i.drill = 0`] : []),
   ];
   const members = (by as readonly string[]).filter((name) => name !== 'severity' && name !== 'state');
   const columns = [...members.map((name) => sql.ref(name)), sql`state`, sql`rank`];
-  const { rows } = await sql<Record<string, unknown>>`
-    SELECT ${sql.join(columns)}, count(*) AS count, min(created_at) AS first, max(created_at) AS last
+  // The index has all that is looked at, in most orders.
+  const needed = [...new Set(['created_at', 'state', 'rank', ...members, ...columnsIn(rest)])].map((one) =>
+    sql.ref(one),
+  );
+  const newestOfPart = (part: Condition) => sql`(
+    SELECT ${sql.join(needed)} FROM incidents i WHERE i.current AND ${allOf([part, ...scope])}
+    ORDER BY created_at DESC LIMIT ${sql.lit(most)})`;
+  const { rows: all } = await sql<Record<string, unknown>>`
+    SELECT ${sql.join(columns)}, count(*) AS looked, count(*) FILTER (WHERE admitted) AS count,
+      min(created_at) FILTER (WHERE admitted) AS first, max(created_at) FILTER (WHERE admitted) AS last
     FROM (
-      SELECT * FROM (${newestIncidents(filter, columns, conditions)}) AS u
-      ORDER BY created_at DESC LIMIT ${sql.lit(MOST_COUNTED)}
+      SELECT i.*, ${allOf(conditions)} AS admitted
+      FROM (
+        SELECT * FROM (${sql.join(partsOf(filter).map(newestOfPart), sql` UNION ALL `)}) AS u
+        ORDER BY created_at DESC LIMIT ${sql.lit(most)}
+      ) AS i OFFSET 0
     ) AS few GROUP BY ${sql.join(columns)}`.execute(db);
+  const rows = all.filter(({ count }) => Number(count) > 0);
+  const looked = all.reduce((sum, row) => sum + Number(row.looked), 0);
   const groups = new GroupCounts(by);
   const newest = new Map<Group, Record<string, unknown>>();
   for (const row of rows) {
@@ -191,7 +214,7 @@ async function counted(db: FleetDatabase, query: Query, silencing: Silencing | u
     db,
     page.map((group) => newest.get(group)!),
     [...members, 'state'],
-    conditions,
+    [...conditions, ...scope, ...(filter.attention?.needed === true ? [sql`i.attention`] : [])],
   );
   const keyOf = new Map(page.map((group, place) => [group, keys.get(place)]));
   const found = page.filter((group) => keyOf.get(group) !== undefined);
@@ -204,7 +227,7 @@ async function counted(db: FleetDatabase, query: Query, silencing: Silencing | u
     ),
     incidents: groups.incidents,
     total: groups.size,
-    isComplete: !groups.isFull && groups.incidents < MOST_COUNTED,
+    isComplete: !groups.isFull && looked < most,
     head: 0,
   };
 }
@@ -229,23 +252,41 @@ async function newestOf(
   return new Map(rows.map(({ place, ...key }) => [place, key]));
 }
 
-/** The newest incidents of each kind: in an index those of a kind are in the order of their creation. */
-function newestIncidents(
-  filter: FleetQuery,
-  columns: readonly RawBuilder<unknown>[],
-  conditions: readonly Condition[],
-): RawBuilder<unknown> {
-  const { parts } = branchesOf(kindsOf(filter));
-  // No more than is grouped by: the index has all of it.
-  return sql.join(
-    parts.map(
-      (part) => sql`(
-        SELECT created_at, ${sql.join(columns)} FROM incidents i
-        WHERE i.current AND ${allOf([part, ...conditions])}
-        ORDER BY created_at DESC LIMIT ${sql.lit(MOST_COUNTED)})`,
-    ),
-    sql` UNION ALL `,
-  );
+/** With more values than this they are not looked up one by one. */
+const MOST_PARTS = 16;
+
+/** The parts of an index that hold what a filter admits, and as little else as may be: each in the order of creation. */
+function partsOf(filter: FleetQuery): readonly Condition[] {
+  const { sources, assignees = [], containment = [], attention } = filter;
+  const kinds = kindsOf(filter);
+  const each = (name: string, values: readonly string[]) => values.map((value) => sql`i.${sql.ref(name)} = ${value}`);
+  if (attention?.needed === true) return partsOfRanks(kinds.ranks).map((part) => sql`${part} AND i.attention`);
+  const people = assignees.filter((name) => name !== null);
+  if (people.length > 0 && people.length === assignees.length && people.length <= MOST_PARTS)
+    return each('assignee', people);
+  if (sources.length > 0 && sources.length <= MOST_PARTS) return each('source', sources);
+  if (containment.length > 0 && !containment.includes('confirmed'))
+    return containment.map((status) => sql`i.containment = ${sql.lit(CONTAINMENT_COLUMN[status])}`);
+  return branchesOf(kinds).parts;
+}
+
+/** What of incidents the conditions of a filter look at. */
+function columnsIn(filter: FleetQuery): readonly string[] {
+  const { classes, sources, resolutions = [], assignees = [], containment = [], terms = [] } = filter;
+  const isOf = (of: string): boolean => terms.some((term) => term.of === of);
+  const used: readonly (readonly [boolean, ...string[]])[] = [
+    [filter.machines !== undefined, 'machine'],
+    [classes.length > 0 || isOf('class'), 'class'],
+    [sources.length > 0 || isOf('source'), 'source'],
+    [resolutions.length > 0, 'resolution'],
+    [assignees.length > 0 || isOf('assignee'), 'assignee'],
+    [filter.snoozed !== undefined, 'snoozed_until'],
+    [containment.length > 0, 'containment'],
+    [filter.updatedSince !== undefined, 'updated_at'],
+    [isOf('id'), 'id'],
+    [wantedIn(filter) !== undefined, 'machine', 'log', 'id'],
+  ];
+  return used.flatMap(([isUsed, ...columns]) => (isUsed ? columns : []));
 }
 
 async function shown(

@@ -78,6 +78,13 @@ export interface ListedIncident extends SilencedColumns {
   readonly looked: number;
 }
 
+/** One that was gathered, with what groups look at. */
+export interface GatheredIncident extends ListedIncident {
+  readonly assignee: string | null;
+  readonly containment: number;
+  readonly drill: number;
+}
+
 export interface ListPage {
   readonly incidents: readonly ListedIncident[];
   readonly next?: FleetPlace;
@@ -120,7 +127,7 @@ export class FleetList {
   }
 
   /** All incidents that a query admits, where they are few; in its order. */
-  async few(query: FleetQuery, silencing?: Silencing): Promise<readonly ListedIncident[] | undefined> {
+  async few(query: FleetQuery, silencing?: Silencing): Promise<readonly GatheredIncident[] | undefined> {
     if (query.machines?.length === 0 || silencing?.isNothing === true) return [];
     const narrow = await this.#narrow(query);
     if (narrow === undefined) return undefined;
@@ -156,7 +163,11 @@ export class FleetList {
     return false;
   }
 
-  async #gather(query: Query, narrow: Narrow, silencing: Silencing | undefined): Promise<ListPage> {
+  async #gather(
+    query: Query,
+    narrow: Narrow,
+    silencing: Silencing | undefined,
+  ): Promise<ListPage & { readonly incidents: readonly GatheredIncident[] }> {
     const { after, limit, sort = 'severity', machines } = query;
     const byNumber = machines?.length === 1;
     const { key } = partsOf(sort);
@@ -172,19 +183,18 @@ export class FleetList {
       ...(after === undefined ? [] : [behind(after, byNumber)]),
     ];
     const place = (row: ListedIncident): FleetPlace => placeOf(row, query, head);
-    let last: ListedIncident | undefined;
-    let incidents: readonly ListedIncident[] = [];
+    let last: GatheredIncident | undefined;
+    let incidents: readonly GatheredIncident[] = [];
     for (const size of sizesOf(query, silencing)) {
       // The planner must not go through all incidents in their order to find the few.
-      const { rows } = await sql<ListedIncident>`
+      const { rows } = await sql<GatheredIncident>`
       WITH i AS MATERIALIZED (
         SELECT i.machine, i.log, i.id, i.number, i.created_at, i.updated_at, i.class, i.rank, i.state, i.source, i.assignee,
-          i.bytes
+          i.containment, i.drill, i.bytes
         FROM ${narrow.rows} WHERE ${allOf(conditions)}
       )
       SELECT i.machine, i.log, i.id, i.number, i.created_at, i.class, i.source, i.rank, i.state,
-        ${keyOf(key)} AS key, i.bytes,
-        true AS admitted, 0 AS looked
+        i.assignee, i.containment, i.drill, ${keyOf(key)} AS key, i.bytes, true AS admitted, 0 AS looked
       FROM i ORDER BY ${wholeOrder(sort, byNumber)}
       LIMIT ${size}`.execute(this.#db);
       const kept = silencing === undefined ? rows : await silencing.kept(rows, limit + 1);
@@ -253,12 +263,12 @@ function sizesOf({ limit, bytes = PAGE_BYTES }: Query, silencing: Silencing | un
 }
 
 /** The first of some incidents, and the place behind them where there are more. */
-function pageOf(
-  rows: readonly ListedIncident[],
+function pageOf<Row extends ListedIncident>(
+  rows: readonly Row[],
   { limit, bytes: most = PAGE_BYTES }: Pick<Query, 'limit' | 'bytes'>,
   place: (row: ListedIncident) => FleetPlace,
-): ListPage {
-  const incidents: ListedIncident[] = [];
+): ListPage & { readonly incidents: readonly Row[] } {
+  const incidents: Row[] = [];
   let bytes = 0;
   for (const row of rows) {
     const isFull = incidents.length === limit || bytes + row.bytes > most;

@@ -18,7 +18,7 @@ import { RecorderError } from '../../errors.ts';
 import { isWithin } from '../access.ts';
 import type { FleetDatabase } from '../database.ts';
 import type { FleetDependencies } from './dependencies.ts';
-import { ofHistory } from './one-incident.ts';
+import { entriesOf } from './one-incident.ts';
 import { oneMachine } from './one-machine.ts';
 import { fleetPrincipal } from './reading.ts';
 import { boundsOf, scopeOf } from './scope.ts';
@@ -211,8 +211,7 @@ async function linesBehind(
     SELECT * FROM (
       SELECT e.seq, e.line, sum(octet_length(e.line)) OVER (ORDER BY e.seq) - octet_length(e.line) AS before
       FROM (
-        SELECT e.seq, e.line FROM entries e
-        WHERE e.machine = ${machine} AND e.seq > ${seq} AND e.seq <= ${seq + most} AND ${ofHistory(machine, log)}
+        ${entriesOf({ machine, log }, sql`e.seq, e.line`, sql`e.seq > ${seq} AND e.seq <= ${seq + most}`, most)}
       ) AS e
     ) AS e WHERE e.before < ${PAGE_BYTES} ORDER BY e.seq`.execute(db);
   return rows;

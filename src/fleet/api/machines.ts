@@ -11,7 +11,7 @@ import type { FleetDatabase } from '../database.ts';
 import { policyChanges, unifiedDiff } from '../policy-diff.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { parseQuery } from '../../api/request/query.ts';
-import { countsOfLeft } from './left-histories.ts';
+import { countsOfAll } from '../read-models/left-counts.ts';
 import { anyText } from './list-filter.ts';
 import { flag, flagIn, paged, pageOf, paging, timeOrNull } from './paging.ts';
 import { type Reading, readingIn } from './reading.ts';
@@ -184,13 +184,9 @@ async function shownMachines(
     FROM posture p JOIN logs l ON l.machine = p.machine AND l.log = p.log AND l.active
     WHERE p.machine = ${machines} AND (p.holders > 0 OR p.unconfirmed > 0) ORDER BY p.machine, p.action`.execute(db);
   const unresolved = await sql<OfMachine & { count: number }>`
-    SELECT s.machine, sum(s.count)::bigint AS count
-    FROM stats s JOIN logs l ON l.machine = s.machine AND l.log = s.log AND l.active
-    WHERE s.machine = ${machines} AND s.kind = 'population' AND split_part(s.name, ' ', 3) <> 'resolved'
-      AND split_part(s.name, ' ', 4) = '0' GROUP BY s.machine`.execute(db);
-  const left = (await countsOfLeft(db, names)).filter(
-    ({ kind, name }) => kind === 'population' && !name.includes(' resolved ') && name.endsWith(' 0'),
-  );
+    SELECT s.machine, sum(s.count)::bigint AS count FROM ${countsOfAll(sql`s.machine = ${machines}
+      AND s.kind = 'population' AND s.name LIKE '% 0' AND s.name NOT LIKE '% resolved %'`)}
+    GROUP BY s.machine`.execute(db);
   const attention = await sql<OfMachine & { count: number }>`
     SELECT i.machine, count(*) AS count FROM incidents i
     WHERE i.current AND i.attention AND i.machine = ${machines} GROUP BY i.machine`.execute(db);
@@ -207,7 +203,7 @@ async function shownMachines(
   };
   const [posturesOf, unresolvedOf, attentionOf, pendingOf, alarmsOf] = [
     of(postures),
-    of({ rows: [...unresolved.rows, ...left] }),
+    of(unresolved),
     of(attention),
     of(pending),
     of(alarms),
@@ -259,7 +255,7 @@ async function shownMachines(
         overdue,
       })),
       incidents: {
-        unresolved: unresolvedOf(machine).reduce((sum, { count }) => sum + count, 0),
+        unresolved: unresolvedOf(machine)[0]?.count ?? 0,
         attention: attentionOf(machine)[0]?.count ?? 0,
       },
       commands: { pending: pendingOf(machine)[0]?.count ?? 0 },

@@ -1,5 +1,5 @@
 /** One incident of one machine, and what the log of that machine says of it. */
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { parseQuery } from '../../api/request/query.ts';
 import { RecorderError } from '../../errors.ts';
 import type { FleetDatabase } from '../database.ts';
@@ -49,22 +49,23 @@ export async function oneIncident(
   });
 }
 
+/** Of a history that is so long, versions that are skipped are not read: where the others begin is found by halves. */
+const MANY_VERSIONS = 200;
+
 /** The lines of the log about an incident, from behind its version `after` on, as they were written. */
 export async function historyOf(
   db: FleetDatabase,
-  { machine, log, id }: Pick<OneIncident, 'machine' | 'log' | 'id'>,
+  incident: Pick<OneIncident, 'machine' | 'log' | 'id'>,
   after: number,
   most = MOST_LINES,
 ): Promise<{ readonly lines: readonly string[]; readonly next?: number }> {
   const lines: string[] = [];
   let bytes = 0;
-  let seq = 0;
+  let seq = after < MANY_VERSIONS ? 0 : await seqBehind(db, incident, after);
   let last = after;
+  const atOnce = Math.min(200, most + 1);
   for (;;) {
-    const { rows } = await sql<{ seq: number; line: string }>`
-      SELECT e.seq, e.line FROM entries e
-      WHERE e.machine = ${machine} AND e.incident = ${id} AND e.seq > ${seq} AND ${ofHistory(machine, log)}
-      ORDER BY e.seq LIMIT 200`.execute(db);
+    const rows = await linesAbout(db, incident, seq, atOnce);
     for (const row of rows) {
       seq = row.seq;
       const version = versionOf(row.line);
@@ -76,22 +77,77 @@ export async function historyOf(
       bytes += row.line.length;
       last = version;
     }
-    if (rows.length < 200) return { lines };
+    if (rows.length < atOnce) return { lines };
   }
 }
 
+/** The next lines about an incident behind an entry. */
+async function linesAbout(
+  db: FleetDatabase,
+  { machine, log, id }: Pick<OneIncident, 'machine' | 'log' | 'id'>,
+  seq: number,
+  most: number,
+): Promise<readonly { readonly seq: number; readonly line: string }[]> {
+  const { rows } = await sql<{ seq: number; line: string }>`${entriesOf(
+    { machine, log },
+    sql`e.seq, e.line`,
+    sql`e.incident = ${id} AND e.seq > ${seq}`,
+    most,
+  )}`.execute(db);
+  return rows;
+}
+
+/** An entry of which all those about an incident up to it have at most a version: versions rise. */
+async function seqBehind(
+  db: FleetDatabase,
+  incident: Pick<OneIncident, 'machine' | 'log' | 'id'>,
+  version: number,
+): Promise<number> {
+  const { rows } = await sql<{ through: number }>`
+    SELECT through FROM logs WHERE machine = ${incident.machine} AND log = ${incident.log}`.execute(db);
+  let [low, high] = [0, rows[0]?.through ?? 0];
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    const [next] = await linesAbout(db, incident, middle, 1);
+    const found = next && versionOf(next.line);
+    if (next !== undefined && found !== undefined && found <= version) low = next.seq;
+    else high = middle;
+  }
+  return low;
+}
+
 /**
- * The entries of one history of a log, and of those that it has left, up to where they part: as conditions on `e`.
+ * One history of a log, and those that it has left: a query for the entries of each that are its own, from `first` to before
+ * `until`.
  */
-export const ofHistory = (machine: string, log: string) => sql`EXISTS (
+export const pastOf = ({ machine, log }: Pick<OneIncident, 'machine' | 'log'>): RawBuilder<unknown> => sql`
   WITH RECURSIVE past AS (
-    SELECT l.log, 9223372036854775807 AS until, l.diverged_from, l.diverged_at_seq
+    SELECT l.log, greatest(l.first_seq, l.diverged_at_seq) AS first, 9223372036854775807 AS until, l.diverged_from,
+      l.diverged_at_seq
     FROM logs l WHERE l.machine = ${machine} AND l.log = ${log}
     UNION ALL
-    SELECT l.log, LEAST(past.until, past.diverged_at_seq), l.diverged_from, l.diverged_at_seq
+    SELECT l.log, greatest(l.first_seq, l.diverged_at_seq), LEAST(past.until, past.diverged_at_seq), l.diverged_from,
+      l.diverged_at_seq
     FROM past JOIN logs l ON l.machine = ${machine} AND l.log = past.diverged_from
   )
-  SELECT 1 FROM past WHERE past.log = e.log AND e.seq < past.until)`;
+  SELECT log, first, until FROM past WHERE first < until`;
+
+/**
+ * The first entries of one history of a log, and of those that it has left, up to where they part: a query. Those of each
+ * history are a part of an index.
+ * @param columns of entries `e`, `seq` among them
+ */
+export const entriesOf = (
+  { machine, log }: Pick<OneIncident, 'machine' | 'log'>,
+  columns: RawBuilder<unknown>,
+  condition: RawBuilder<unknown>,
+  most: number,
+): RawBuilder<unknown> => sql`
+  SELECT e.* FROM (${pastOf({ machine, log })}) AS past CROSS JOIN LATERAL (
+    SELECT ${columns} FROM entries e
+    WHERE e.machine = ${machine} AND e.log = past.log AND e.seq < past.until AND ${condition}
+    ORDER BY e.seq LIMIT ${sql.lit(most)}) AS e
+  ORDER BY e.seq LIMIT ${sql.lit(most)}`;
 
 function versionOf(line: string): number | undefined {
   const { data } = JSON.parse(line) as { readonly data?: { readonly version?: unknown } };

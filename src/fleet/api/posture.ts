@@ -20,8 +20,8 @@ import { parameters } from './one-incident.ts';
 import { type MachineLog, oneMachine } from './one-machine.ts';
 import { readingIn } from './reading.ts';
 
-/** How many of those who hold an action are looked at. */
-const MOST_HOLDERS = 5000;
+/** How many of those who hold an action are looked at: of one action, and of each where all are shown. */
+const [MOST_HOLDERS, MOST_OF_EACH] = [5000, 1000];
 
 /** What PostureReads asks for. */
 type Current = ReturnType<ConstructorParameters<typeof PostureReads>[0]['current']>;
@@ -75,7 +75,7 @@ async function postureOf(
   const views: ActionView[] = [];
   for (const action of actions) {
     const posture = await readPosture(db, machine, action);
-    const holders = await holdersOf(db, machine, action);
+    const holders = await holdersOf(db, machine, action, actions.length > 1 ? MOST_OF_EACH : MOST_HOLDERS);
     const current = await currentOf(db, machine, posture, holders);
     const reads = new PostureReads({
       current: () => current as unknown as Current,
@@ -117,12 +117,13 @@ async function holdersOf(
   db: FleetDatabase,
   { machine, log }: MachineLog,
   action: ContainmentAction,
+  most: number,
 ): Promise<readonly Holder[]> {
   const { rows } = await sql<Holder>`
     SELECT i.id, i.number, i.class, i.source, i.rank, i.created_at, d.status, d.wait, d.due_at, d.asked_at, d.asked_seq
     FROM deliveries d JOIN incidents i ON i.machine = d.machine AND i.log = d.log AND i.id = d.incident
     WHERE d.machine = ${machine} AND d.log = ${log} AND d.action = ${action} AND d.directive = 'engage'
-    ORDER BY i.number LIMIT ${sql.lit(MOST_HOLDERS)}`.execute(db);
+    ORDER BY i.number LIMIT ${sql.lit(most)}`.execute(db);
   return rows;
 }
 

@@ -14,7 +14,7 @@ import type { FleetDatabase } from '../database.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { documentsOf } from './documents.ts';
 import { placeTime } from './fleet-incidents.ts';
-import { countsOfLeft } from './left-histories.ts';
+import { countsOfAll } from '../read-models/left-counts.ts';
 import { anyText } from './list-filter.ts';
 import { oneIncident } from './one-incident.ts';
 import { paged, pageOf, paging } from './paging.ts';
@@ -100,10 +100,8 @@ async function incompleteOf(
 /** How many there are, of which the statistics of each machine keep count. */
 async function countOf(db: FleetDatabase, { machines }: Reading): Promise<number> {
   const { rows } = await sql<{ count: number }>`
-    SELECT coalesce(sum(s.count), 0)::bigint AS count FROM stats s
-      JOIN logs l ON l.machine = s.machine AND l.log = s.log AND l.active
-    WHERE s.kind = 'recovery' AND s.name IN ('incomplete', 'attesting')
-      ${machines === undefined ? sql`` : sql`AND s.machine = ${anyText(machines)}`}`.execute(db);
-  const left = (await countsOfLeft(db, machines)).filter(({ kind }) => kind === 'recovery');
-  return left.reduce((sum, { count }) => sum + count, rows[0]?.count ?? 0);
+    SELECT coalesce(sum(s.count), 0)::bigint AS count
+    FROM ${countsOfAll(sql`s.kind = 'recovery' AND s.name IN ('incomplete', 'attesting')
+      ${machines === undefined ? sql`` : sql`AND s.machine = ${anyText(machines)}`}`)}`.execute(db);
+  return rows[0]?.count ?? 0;
 }

@@ -31,6 +31,18 @@ interface Named {
 /** Whether a parameter, or a member of a filter, says which machines are meant. */
 export const isOfScope = (name: string): boolean => name === 'machine' || name === SITE || name.startsWith(LABEL);
 
+const ALLOWED = '(allowed: ';
+const SCOPE_NAMES = ['machine', SITE, `${LABEL}NAME`];
+
+/** An error about an unknown parameter, whose list of known ones is the recorder's, with those that name machines. */
+export function namingScope(error: unknown): unknown {
+  if (!(error instanceof RecorderError) || !error.message.startsWith('unknown parameter ')) return error;
+  const { code, message, fields } = error;
+  const allowed = [...SCOPE_NAMES, ...(Array.isArray(fields.allowed) ? (fields.allowed as string[]) : [])];
+  const names = message.replace(ALLOWED, () => `${ALLOWED}${SCOPE_NAMES.join(', ')}, `);
+  return new RecorderError(code, names, { cause: error, fields: { ...fields, allowed } });
+}
+
 /** Parts the parameters that name machines from the others. @throws RecorderError `invalid_request` */
 export function readNamed(querystring: string): Named {
   const rest = new URLSearchParams();

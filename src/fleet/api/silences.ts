@@ -13,6 +13,7 @@ import type { FleetDatabase } from '../database.ts';
 import { type MachineSilence, silencesOf } from '../read-models/silences.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { documentsOf, type IncidentKey } from './documents.ts';
+import { anyText } from './list-filter.ts';
 import { parameters } from './one-incident.ts';
 import { readingIn } from './reading.ts';
 
@@ -71,14 +72,15 @@ const countPlain = (db: FleetDatabase, silences: readonly MachineSilence[]) => {
     rank: silence.severity.map((severity) => SEVERITIES.indexOf(severity)),
   }));
   const admits = (name: string) =>
-    sql`(s.${sql.ref(name)} = '[]' OR s.${sql.ref(name)} @> to_jsonb(i.${sql.ref(name)}))`;
+    sql`(cardinality(s.${sql.ref(name)}) = 0 OR i.${sql.ref(name)} = ANY(s.${sql.ref(name)}))`;
   return sql<{ place: number; count: number }>`
     WITH needing AS MATERIALIZED (
-      SELECT i.machine, i.class, i.source, i.rank FROM incidents i WHERE i.current AND i.attention
+      SELECT i.machine, i.class, i.source, i.rank FROM incidents i
+      WHERE i.current AND i.attention AND i.machine = ${anyText([...new Set(terms.map(({ machine }) => machine))])}
     )
     SELECT s.place, count(*) AS count
     FROM jsonb_to_recordset(${storable(terms)}::jsonb)
-      AS s (place int, machine text, class jsonb, source jsonb, rank jsonb)
+      AS s (place int, machine text, class text[], source text[], rank smallint[])
     JOIN needing i ON i.machine = s.machine AND ${admits('class')} AND ${admits('source')} AND ${admits('rank')}
     GROUP BY s.place`.execute(db);
 };

@@ -2,8 +2,7 @@
  * The entries of all machines as Server-Sent Events, as they come.
  *
  * One poller asks the index of the logs which have advanced, four times a second, and reads what is new of these: so it costs the
- * same whatever the number of entries, and needs nothing of the database that only PostgreSQL has. It knows how far it has
- * read each log. A new reader begins there.
+ * same whatever the number of entries. It knows how far it has read each log. A new reader begins there.
  *
  * A reader that comes back names its place: see `stream-place.ts`.
  */
@@ -27,7 +26,7 @@ import { parameters } from './one-incident.ts';
 import { anyText, time } from './list-filter.ts';
 import { type Reading, readingIn, stillReads } from './reading.ts';
 import { scopeOf } from './scope.ts';
-import { keyOf, OVERLAP, readStreamPlace, type StreamPlace, writeStreamPlace } from './stream-place.ts';
+import { keyOf, OVERLAP, placeTime, readStreamPlace, type StreamPlace, writeStreamPlace } from './stream-place.ts';
 
 const POLL_EVERY = SECOND / 4;
 const BEAT_EVERY = 15 * SECOND;
@@ -183,8 +182,7 @@ export class FleetStreams {
   /** Reads what is new, and sends it to all readers. */
   async #poll(): Promise<void> {
     try {
-      const { rows } = await sql<{ now: Date }>`SELECT clock_timestamp() AS now`.execute(this.#db);
-      const now = rows[0]!.now.getTime();
+      const now = await placeTime(this.#db);
       const isFirst = this.#looked === undefined;
       const advanced = await sql<Advanced>`
         SELECT machine, log, through, advanced_at FROM logs

@@ -4,7 +4,7 @@ import type { IncidentClass, Severity, State } from '../../../machines/vocabular
 import type { Kind } from '../../query/statistics.ts';
 import type { FleetDatabase } from '../database.ts';
 import { type KeptSums, keyOfMachines } from './kept-sums.ts';
-import { countsOfLeft } from './left-histories.ts';
+import { countsOfAll } from '../read-models/left-counts.ts';
 import { anyText } from './list-filter.ts';
 import { type SilencedColumns, Silencing } from './silencing.ts';
 
@@ -41,16 +41,11 @@ export class FleetTotals {
 
   async #sum(machines: readonly string[] | undefined): Promise<Totals> {
     const { rows } = await sql<{ kind: string; name: string; count: number }>`
-      SELECT s.kind, s.name, sum(s.count)::bigint AS count FROM stats s
-      JOIN logs l ON l.machine = s.machine AND l.log = s.log
-      WHERE l.active ${machines === undefined ? sql`` : sql`AND s.machine = ${anyText(machines)}`}
+      SELECT s.kind, s.name, sum(s.count)::bigint AS count
+      FROM ${countsOfAll(machines === undefined ? sql`true` : sql`s.machine = ${anyText(machines)}`)}
       GROUP BY s.kind, s.name`.execute(this.#db);
-    const all = [...rows, ...(await countsOfLeft(this.#db, machines))];
-    const of = (kind: string): readonly (readonly [string, number])[] => {
-      const sums = new Map<string, number>();
-      for (const row of all) if (row.kind === kind) sums.set(row.name, (sums.get(row.name) ?? 0) + row.count);
-      return [...sums];
-    };
+    const of = (kind: string): readonly (readonly [string, number])[] =>
+      rows.filter((row) => row.kind === kind).map(({ name, count }) => [name, count]);
     return {
       population: of('population').map(([name, count]) => {
         const [ofClass, severity, state, drill] = name.split(' ') as [IncidentClass, Severity, State, string];

@@ -45,6 +45,8 @@ const column = (text: unknown): string => String(text).slice(0, LONGEST_TEXT).re
 const columnOrNull = (text: unknown): string | null => (text === undefined || text === null ? null : column(text));
 const timeOrNull = (text: unknown): string | null => (isTime(text) ? text : null);
 
+const NEWLINE = 0x0a;
+
 /**
  * Arrays go as one text each: a driver would quote every element, and the server undo that. No text has a line feed, as
  * JSON escapes it.
@@ -55,14 +57,38 @@ const integers = (values: readonly number[]): RawBuilder<unknown> => sql`${numbe
 const booleans = (values: readonly boolean[]): RawBuilder<unknown> => sql`${`{${values.join()}}`}::text::boolean[]`;
 /** NULL goes as an empty text: no column holds one. */
 const texts = (values: readonly (string | null)[]): RawBuilder<unknown> =>
-  sql`string_to_array(${values.map((one) => one ?? '').join('\n')}::text, E'\n', '')`;
+  splitText(values.map((one) => one ?? '').join('\n'));
+const splitText = (lines: string | Buffer): RawBuilder<unknown> => sql`string_to_array(${lines}::text, E'\n', '')`;
 const times = (values: readonly (string | null)[]): RawBuilder<unknown> => sql`${texts(values)}::timestamptz[]`;
 
-/** Stores lines as they came. */
+/** A character of UTF-16 takes at most so many bytes of UTF-8. */
+const MOST_BYTES_EACH = 3;
+
+/** The same of long texts: each is written where it goes, for to join them first copies all of them. */
+function longTexts(values: readonly string[]): RawBuilder<unknown> {
+  const lines = Buffer.allocUnsafe(values.reduce((sum, { length }) => sum + MOST_BYTES_EACH * length + 1, 0));
+  let at = 0;
+  for (const one of values) {
+    at += lines.write(one, at);
+    lines[at++] = NEWLINE;
+  }
+  return splitText(lines.subarray(0, at - 1));
+}
+
+/** The last lines of a batch, without the newline of the last: a body is sent as it came, as to write it again takes time. */
+function lastLines(body: Buffer, count: number): Buffer {
+  const end = body.length - 1;
+  let from = end;
+  for (let left = count; left > 0; left--) from = body.lastIndexOf(NEWLINE, from - 1);
+  return body.subarray(from + 1, end);
+}
+
+/** Stores lines as they came. @param lines the last ones of `body` */
 export async function insertEntries(
   tx: Tx,
   { machine, log, advanced_at }: History & Pick<LogRow, 'advanced_at'>,
   lines: readonly ReceivedLine[],
+  body: Buffer,
 ): Promise<void> {
   if (lines.length === 0) return;
   // Never earlier than what is stored of the log already: the clock of the database may jump, or be another server's.
@@ -72,7 +98,7 @@ export async function insertEntries(
     SELECT ${machine}, ${log}, (SELECT greatest(clock_timestamp(), ${advanced}::timestamptz)), * FROM unnest(
       ${bigints(lines.map(({ seq }) => seq))}, ${times(lines.map(({ entry }) => entry.timestamp))},
       ${texts(lines.map(({ entry }) => entry.event))}, ${texts(lines.map(({ entry }) => incidentOf(entry) ?? null))},
-      ${texts(lines.map(({ text }) => text))})`.execute(tx);
+      ${splitText(lastLines(body, lines.length))})`.execute(tx);
 }
 
 /**
@@ -199,7 +225,7 @@ async function putDocuments(tx: Tx, { machine, log }: History, changes: BatchCha
       INSERT INTO documents (machine, log, id, context, document)
       SELECT ${machine}, ${log}, * FROM unnest(${texts(of.map(({ id }) => id))},
         ${texts(all.map(({ snapshot }) => JSON.stringify(snapshot.context)))},
-        ${texts(of.map(({ id }) => changes.documents.get(id)!))})`.execute(tx);
+        ${longTexts(of.map(({ id }) => changes.documents.get(id)!))})`.execute(tx);
   }
   if (changed.length > 0) {
     const all = changed.map(({ now }) => now);
@@ -208,7 +234,7 @@ async function putDocuments(tx: Tx, { machine, log }: History, changes: BatchCha
       UPDATE documents AS old SET context = new.context, document = new.document
       FROM unnest(${texts(of.map(({ id }) => id))},
         ${texts(all.map(({ snapshot }) => JSON.stringify(snapshot.context)))},
-        ${texts(of.map(({ id }) => changes.documents.get(id)!))}) AS new (id, context, document)
+        ${longTexts(of.map(({ id }) => changes.documents.get(id)!))}) AS new (id, context, document)
       WHERE old.machine = ${machine} AND old.log = ${log} AND old.id = new.id`.execute(tx);
   }
 }
@@ -447,6 +473,7 @@ export const READ_MODELS = [
   'deliveries',
   'posture',
   'stats',
+  'left_counts',
   'hours',
   'silences',
   'guards',

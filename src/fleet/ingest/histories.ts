@@ -60,7 +60,7 @@ export type Relation =
   | { readonly kind: 'unlinked' }
   /** What both have is the same; `fresh` is the rest. */
   | { readonly kind: 'continues'; readonly fresh: readonly ReceivedLine[] }
-  /** It has another entry in this place, the first that differs. */
+  /** It has another entry in this place, the first that differs, or another text of it. `kept` is the hash of the one here. */
   | { readonly kind: 'differs'; readonly at: number; readonly kept: string };
 
 /** Compares a batch, which is linked in itself, with a history. */
@@ -79,18 +79,18 @@ export async function relationTo(
     return first.entry.prev_hash === hash ? { kind: 'continues', fresh: lines } : { kind: 'unlinked' };
   }
   const to = Math.min(through, from + lines.length - 1);
-  const stored = new Map(
-    (await linesOf(db, rows, history, Math.max(first_seq, from - 1), to)).map(({ seq, line }) => [
-      seq,
-      hashOfLine(line),
-    ]),
-  );
-  const before = from === first_seq ? first.entry.prev_hash : stored.get(from - 1);
+  const found = await linesOf(db, rows, history, Math.max(first_seq, from - 1), to);
+  const stored = new Map(found.map(({ seq, line }) => [seq, line]));
+  const hashAt = (seq: number): string => {
+    const line = stored.get(seq);
+    return line === undefined ? '' : hashOfLine(line);
+  };
+  const before = from === first_seq ? first.entry.prev_hash : hashAt(from - 1);
   if (before !== first.entry.prev_hash) return { kind: 'unlinked' };
-  for (const { seq, entry } of lines) {
+  for (const { seq, text } of lines) {
     if (seq > to) break;
-    const kept = stored.get(seq);
-    if (kept !== entry.entry_hash) return { kind: 'differs', at: seq, kept: kept ?? '' };
+    // The text, not the hash that it names: without the machine's key nobody here knows whether that is its own.
+    if (stored.get(seq) !== text) return { kind: 'differs', at: seq, kept: hashAt(seq) };
   }
   return { kind: 'continues', fresh: lines.filter(({ seq }) => seq > through) };
 }

@@ -8,7 +8,7 @@
  * A batch that continues no history because the past differs opens a new one beside it, from the first entry that
  * differs; the fleet incident `log_diverged` says so. Nothing that was stored is changed.
  */
-import { sql, type Transaction } from 'kysely';
+import { type RawBuilder, sql, type Transaction } from 'kysely';
 import { type Anchor, readAnchor } from '../../anchor.ts';
 import { chainHash } from '../../audit/chain-hash.ts';
 import { CompactRange, type WrittenRange } from '../../audit/compact-range.ts';
@@ -20,6 +20,8 @@ import { RecorderError } from '../../errors.ts';
 import type { Signer } from '../../signed-note.ts';
 import { anchorIfDue } from '../anchors.ts';
 import type { FleetDatabase } from '../database.ts';
+import { BURST, type Quota, shareOf, tooMuch } from '../quotas.ts';
+import { countLeft } from '../read-models/left-counts.ts';
 import { markAll, markChanged } from '../read-models/marks.ts';
 import type { FleetTables } from '../schema.ts';
 import { deleteReadModels, insertEntries, writeChanges } from './batch-rows.ts';
@@ -27,7 +29,7 @@ import { FoldCache } from './fold-cache.ts';
 import { HistoryFold, incidentOf, type StoredIncident } from './history-fold.ts';
 import { historiesOf, linesOf, type LogRow, relationTo } from './histories.ts';
 import { type LinesRead, ReadingAhead, type UnreadBatch } from './reading-ahead.ts';
-import { type Keys, LineFault, type ReceivedLine, readReceived } from './received-lines.ts';
+import { type Keys, LineFault, MOST_BYTES, MOST_LINES, type ReceivedLine, readReceived } from './received-lines.ts';
 import { sideBySide, Turns } from './side-by-side.ts';
 
 type Tx = Transaction<FleetTables>;
@@ -85,6 +87,8 @@ export interface Stored {
   readonly diverged?: Divergence;
   /** How many entries were new. */
   readonly stored: number;
+  /** How long until the machine may send more, in milliseconds; below zero while it has something left of its quota. */
+  readonly wait: number;
 }
 
 /** Where a machine's log has left what the fleet holds. */
@@ -103,11 +107,15 @@ export interface IngestOptions {
   readonly signer: Signer;
   /** How many transactions there can be at once. */
   readonly connections?: number;
+  /** What one machine may send, whichever process it sends it to; as much as it likes by default. */
+  readonly quota?: Quota;
   /** The keys of a machine's audit chain, from what is stored of them, the newest first. */
   readonly unseal: (sealed: string) => readonly Buffer[];
   /** Called with each new divergence, once it is stored. */
   readonly onDiverged?: (machine: string, divergence: Divergence) => void;
 }
+
+const UNLIMITED: Quota = { entriesPerSecond: Infinity, bytesPerSecond: Infinity };
 
 /** The history is being built: the machine is to come back. */
 const BUILDING = 'what this machine had sent is being read again; come back';
@@ -126,12 +134,13 @@ export class Ingest {
   /**
    * Stores a batch.
    * @throws RecorderError `conflict` with `code` and what is `expected`; nothing is stored then. `too_large`,
-   *   `unauthenticated` for a machine that is not enrolled, `overloaded` while a history is built
+   *   `unauthenticated` for a machine that is not enrolled, `overloaded` while a history is built, `quota_exceeded`
    */
   async store(received: Batch): Promise<Stored> {
     const { db } = this.#options;
     let batch = received;
     let divergence: Divergence | undefined;
+    let wait = 0;
     for (let attempt = 1; ; attempt++) {
       const taken: [log: string, fold: HistoryFold][] = [];
       try {
@@ -139,7 +148,9 @@ export class Ingest {
           // Others have the connections meanwhile.
           const ahead = await this.#readingAhead.read(batch);
           return db.transaction().execute(async (tx) => {
-            const result = await this.#storeIn(tx, batch, ahead, taken);
+            const locked = await this.#lockMachine(tx, batch, ahead?.lines.length ?? MOST_LINES);
+            wait = locked.wait;
+            const result = await this.#storeIn(tx, batch, locked.audit_key_sealed, ahead, taken);
             if (result === 'unbuilt') return undefined;
             divergence = result.divergence;
             return result.stored;
@@ -147,10 +158,10 @@ export class Ingest {
         });
         if (stored !== undefined) {
           for (const [log, fold] of taken) this.#folds.put(batch.machine, log, fold);
-          if (divergence === undefined) return stored;
+          if (divergence === undefined) return { ...stored, wait };
           this.#options.onDiverged?.(batch.machine, divergence);
           await this.#build(batch.machine, BUILD_WITHIN);
-          return stored;
+          return { ...stored, wait };
         }
         if (!(await this.#build(batch.machine, BUILD_WITHIN))) throw new RecorderError('overloaded', BUILDING);
       } catch (error) {
@@ -164,7 +175,7 @@ export class Ingest {
    * How far the fleet has a log.
    * @returns undefined when it does not know it
    */
-  async held(machine: string, log: string): Promise<Omit<Stored, 'stored'> | undefined> {
+  async held(machine: string, log: string): Promise<Omit<Stored, 'stored' | 'wait'> | undefined> {
     const rows = await historiesOf(this.#options.db, machine);
     const row = rows.find(({ identity }) => identity === log);
     if (row === undefined) return undefined;
@@ -255,11 +266,11 @@ export class Ingest {
   async #storeIn(
     tx: Tx,
     batch: Batch,
+    sealed: string | null,
     ahead: LinesRead | undefined,
     taken: [string, HistoryFold][],
-  ): Promise<'unbuilt' | { readonly stored: Stored; readonly divergence: Divergence | undefined }> {
+  ): Promise<'unbuilt' | { readonly stored: Omit<Stored, 'wait'>; readonly divergence: Divergence | undefined }> {
     const { machine, log } = batch;
-    const { audit_key_sealed: sealed } = await lockMachine(tx, machine);
     const rows = await historiesOf(tx, machine);
     if (rows.some(({ built, through }) => built < through)) return 'unbuilt';
     const known = rows.filter(({ identity }) => identity === log);
@@ -278,7 +289,7 @@ export class Ingest {
     if (divergence !== undefined) await this.#switch(tx, row, rows, divergence, place.detail ?? {});
     if (isNew && row.built < row.through) {
       // The read models of the entries that it shares with the history that it has left come first, and then these.
-      await insertEntries(tx, row, fresh);
+      await insertEntries(tx, row, fresh, batch.body);
       if (fresh.length > 0) await advance(tx, row, fresh, batch, keys);
       const { through, hash } = headAfter(row, fresh);
       return { stored: { machine, log, through, hash, stored: fresh.length, ...diverged(divergence) }, divergence };
@@ -289,7 +300,10 @@ export class Ingest {
       const entries = fresh.map(({ entry }) => entry);
       await restoreMissing(tx, row, fold, entries);
       // The database stores the lines while they are folded.
-      await sideBySide([() => insertEntries(tx, row, fresh), () => this.#take(tx, row, fold, entries, true)]);
+      await sideBySide([
+        () => insertEntries(tx, row, fresh, batch.body),
+        () => this.#take(tx, row, fold, entries, true),
+      ]);
       await advance(tx, row, fresh, batch, keys);
       if (divergence !== undefined) await settleCurrent(tx, machine);
       else if (rows.length + Number(isNew) > 1) await settleCurrent(tx, machine, idsIn(fresh));
@@ -309,6 +323,35 @@ export class Ingest {
     const anchor = fold && (await anchorIfDue(tx, this.#options, row, fold));
     const stored = { machine, log, through: row.through, hash: row.hash, stored: 0 };
     return { stored: { ...stored, ...(anchor && { anchor }), ...diverged(divergence) }, divergence };
+  }
+
+  /**
+   * Takes the machine's row, and notes that it was heard and what it sends. All processes count there, by the clock of the
+   * database; what is refused is not stored, and counts in the process that refuses it.
+   * @throws RecorderError `unauthenticated` when it is not enrolled, or not any more; `quota_exceeded`
+   */
+  async #lockMachine(
+    tx: Tx,
+    { machine, body }: Batch,
+    entries: number,
+  ): Promise<{ readonly audit_key_sealed: string | null; readonly wait: number }> {
+    const { quota = UNLIMITED } = this.#options;
+    const share = shareOf(quota, entries, body.length);
+    // Further than one batch the quota is used up only where the clock was set back: then it is whole again.
+    const longest = shareOf(quota, MOST_LINES, MOST_BYTES);
+    const { rows } = await sql<{ audit_key_sealed: string | null; wait: number }>`
+      UPDATE machines SET heard_at = clock_timestamp(), sent_until = ${milliseconds(share)}
+        + CASE WHEN sent_until <= clock_timestamp() + ${milliseconds(longest)}
+          THEN greatest(sent_until, clock_timestamp() - ${milliseconds(BURST)})
+          ELSE clock_timestamp() - ${milliseconds(BURST)} END
+      WHERE machine = ${machine} AND revoked_at IS NULL
+      RETURNING audit_key_sealed, (extract(epoch FROM sent_until - clock_timestamp()) * 1000)::float8 AS wait`.execute(
+      tx,
+    );
+    const [row] = rows;
+    if (row === undefined) throw new RecorderError('unauthenticated', `the machine ${machine} is not enrolled`);
+    if (row.wait > share) throw tooMuch(row.wait - share);
+    return row;
   }
 
   /** @throws OthersLog for a log that holds an anchor which this fleet has signed for another machine */
@@ -348,8 +391,10 @@ export class Ingest {
     const expected = { log, from: 1, prev_hash: '' };
     if (rows.length >= MOST_HISTORIES) throw conflict('diverged', TOO_MANY, expected);
     const isArchivedBefore = from > 1 && first === from;
-    if (line === undefined || (from !== 1 && !isArchivedBefore))
-      throw conflict('unexpected_from', `the fleet has nothing of this log: begin with entry 1, not ${from}`, expected);
+    if (line === undefined || (from !== 1 && !isArchivedBefore)) {
+      const found = line === undefined ? 'there is none in this batch' : `not ${from}`;
+      throw conflict('unexpected_from', `the fleet has nothing of this log: begin with entry 1, ${found}`, expected);
+    }
     if (from === 1 && line.entry.entry_hash !== log) {
       const message = `entry 1 has another hash, so it is of another log: ${line.entry.entry_hash}`;
       throw conflict('other_log', message, { ...expected, log: line.entry.entry_hash });
@@ -494,6 +539,7 @@ export class Ingest {
       .where('log', '=', log)
       .execute();
     await markAll(tx, machine);
+    await countLeft(tx, machine);
     // The incidents of a history that comes back are members of campaigns with this history again.
     await tx.deleteFrom('campaign_progress').where('machine', '=', machine).where('log', '=', log).execute();
     const id = divergence.why === 'returned' ? `log_diverged:${log}:returned` : `log_diverged:${log}`;
@@ -649,18 +695,8 @@ const isLostRace = (error: unknown): boolean => {
   return code === '40001' || code === '40P01' || code === '23505';
 };
 
-/**
- * Takes the machine's row, and notes that it was heard.
- * @throws RecorderError `unauthenticated` when it is not enrolled, or not any more
- */
-async function lockMachine(tx: Tx, machine: string): Promise<{ readonly audit_key_sealed: string | null }> {
-  const { rows } = await sql<{ audit_key_sealed: string | null }>`
-    UPDATE machines SET heard_at = clock_timestamp() WHERE machine = ${machine} AND revoked_at IS NULL
-    RETURNING audit_key_sealed`.execute(tx);
-  const [row] = rows;
-  if (row === undefined) throw new RecorderError('unauthenticated', `the machine ${machine} is not enrolled`);
-  return row;
-}
+/** An interval of so many milliseconds. */
+const milliseconds = (count: number): RawBuilder<unknown> => sql`${count}::float8 * interval '1 millisecond'`;
 
 /** Takes the machine's row for work of the fleet's own: nothing was heard of it. @throws RecorderError `not_found` */
 async function takeMachine(tx: Tx, machine: string): Promise<void> {
@@ -744,6 +780,7 @@ async function settleCurrent(tx: Tx, machine: string, ids?: readonly string[]): 
     WHERE old.machine = ${machine} AND old.log = ranked.log AND old.id = ranked.id ${only}
       AND old.current <> (ranked.place = 1)
     RETURNING old.created_at`.execute(tx);
+  if (ids === undefined || rows.length > 0) await countLeft(tx, machine);
   if (ids === undefined) return;
   // What a batch has changed is marked with it; the same incident in another history may have been created at another time.
   const created = rows.map(({ created_at: at }) => at.getTime());

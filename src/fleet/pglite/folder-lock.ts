@@ -13,7 +13,7 @@ import { isStillThere, ownMark } from '../../process-mark.ts';
  * Keeps other processes from a folder of PGlite, which would ruin it.
  * @public for tests, which need several processes
  * @returns what ends that
- * @throws RecorderError `config` when a living process has it
+ * @throws RecorderError `config` when a living process has it, or what is there is no lock
  */
 export async function lockFolder(folder: string): Promise<() => void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -24,9 +24,9 @@ export async function lockFolder(folder: string): Promise<() => void> {
   try {
     while (!(await isLinked(own, path))) {
       const holder = await holderOf(path);
-      if (await isHeldBy(holder)) {
+      if (holder !== undefined && (await isHeldBy(holder))) {
         const message = `${folder} is in use by process ${pidOf(holder)}; end that first, or use a server: FLEET_DATABASE_URL`;
-        throw new RecorderError('config', message);
+        throw new RecorderError('config', message, { fields: { in_use: true } });
       }
       await removeDead(path, own);
     }
@@ -39,20 +39,21 @@ export async function lockFolder(folder: string): Promise<() => void> {
 /**
  * Removes a lock that a dead process has left. One process at a time does: else the second would remove what the first has
  * put in its place.
- * @throws RecorderError `config` when a process has died doing this
+ * @throws RecorderError `config` when a process has died doing this, or what is there is no lock
  */
 async function removeDead(path: string, own: string): Promise<void> {
   const turn = `${path}.removing`;
   if (await isLinked(own, turn)) {
     // One that its process has removed meanwhile may be another's at any moment.
-    const text = await readFile(path, 'utf8').catch(() => undefined);
+    const text = await holderOf(path);
     if (text !== undefined && !(await isHeldBy(text))) rmSync(path, { force: true });
     rmSync(turn, { force: true });
     return;
   }
   const holder = await holderOf(turn);
-  // Without one, the other is done.
-  if (holder !== '' && !(await isHeldBy(holder)))
+  // One that is gone says that the other is done. An empty one is what a power cut leaves.
+  if (holder === '') throw new RecorderError('config', `${turn} is empty; remove that file`);
+  if (holder !== undefined && !(await isHeldBy(holder)))
     throw new RecorderError('config', `process ${pidOf(holder)} has died with ${turn}; remove that file`);
   await setTimeout(10);
 }
@@ -68,8 +69,19 @@ async function isLinked(file: string, name: string): Promise<boolean> {
   }
 }
 
-/** What a lock says of its holder; empty where there is none. */
-const holderOf = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '');
+/**
+ * What a lock says of its holder; undefined where there is none.
+ * @throws RecorderError `config` for one that can't be read, such as a folder
+ */
+async function holderOf(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return undefined;
+    throw new RecorderError('config', `${path} can't be read (${code}); if no fleet runs here, remove it`, { cause });
+  }
+}
 
 const pidOf = (holder: string): number => Number(holder.split(' ')[0]);
 

@@ -10,8 +10,26 @@ import { RecorderError } from '../../errors.ts';
 
 /** Messages of the protocol, or the wish to end. */
 export type ToThread = Uint8Array | 'close';
-/** Answers of the protocol; that it has begun; or why it ends. */
-export type FromThread = Uint8Array | 'ready' | { readonly failed: string };
+/** Answers of the protocol; that it has begun; why it ends; or what is wrong now while it goes on. */
+export type FromThread = Uint8Array | 'ready' | { readonly failed: string } | { readonly troubles: Troubles };
+
+/** What is wrong with a database that goes on, for people. */
+export interface Troubles {
+  /** Why nothing can be changed now. */
+  readonly full?: string;
+  /** Why the last checkpoint has failed. */
+  readonly checkpoint?: string;
+}
+
+/** What the thread works on. */
+export interface ThreadPlace {
+  /** `undefined` keeps everything in memory. */
+  readonly folder: string | undefined;
+  /** A checkpoint after so many bytes of the log of changes. */
+  readonly checkpointAfter?: number | undefined;
+  /** A checkpoint that has failed is tried again after so many milliseconds. */
+  readonly checkpointAgain?: number | undefined;
+}
 
 /** The file of the thread; in the build it is beside the other parts of the fleet. */
 const THREAD = import.meta.url.endsWith('.ts') ? './pglite-worker.ts' : './fleet/pglite-worker.js';
@@ -27,11 +45,15 @@ export class PGliteThread {
 
   /**
    * Opens PGlite, and makes the database first where there is none.
-   * @param folder `undefined` keeps everything in memory
    * @param failed is called when PGlite ends unasked: what was acknowledged is on disk, and nothing more can be asked
+   * @param troubled is called whenever what is wrong has changed
    */
-  static async start(folder: string | undefined, failed: (error: RecorderError) => void): Promise<PGliteThread> {
-    const worker = new Worker(new URL(THREAD, import.meta.url), { workerData: folder });
+  static async start(
+    place: ThreadPlace,
+    failed: (error: RecorderError) => void,
+    troubled: (troubles: Troubles) => void,
+  ): Promise<PGliteThread> {
+    const worker = new Worker(new URL(THREAD, import.meta.url), { workerData: place });
     const thread = new PGliteThread(worker);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     let fail = reject as (error: RecorderError) => void;
@@ -44,6 +66,7 @@ export class PGliteThread {
     worker.on('message', (message: FromThread) => {
       if (message === 'ready') resolve();
       else if ('failed' in message) end(message.failed);
+      else if ('troubles' in message) troubled(message.troubles);
       else thread.#socket?.push(Buffer.from(message.buffer, message.byteOffset, message.byteLength));
     });
     worker.once('error', (error) => end(`PGlite has failed: ${error.message}`, error));

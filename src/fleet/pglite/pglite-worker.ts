@@ -2,10 +2,13 @@
  * The thread of PGlite: takes messages of PostgreSQL's protocol and posts the answers. The main thread writes and reads the
  * protocol, so that nothing but PostgreSQL works here.
  */
+import { statfsSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { PGlite } from '@electric-sql/pglite';
-import type { FromThread, ToThread } from './pglite-thread.ts';
+import type { FromThread, ThreadPlace, ToThread, Troubles } from './pglite-thread.ts';
 import { makeFolder, START_PARAMETERS, SyncedFolder } from './synced-folder.ts';
+
+const MEBIBYTE = 1024 * 1024;
 
 /** sysexits.h, EX_IOERR and EX_SOFTWARE. */
 const EX_IOERR = 74;
@@ -15,13 +18,23 @@ const EX_SOFTWARE = 70;
  * A checkpoint after so many bytes of the log of changes. One process that is PostgreSQL alone makes none by itself, so its
  * log would grow without end, and a start after a crash would take as long as all that was ever written.
  */
-const CHECKPOINT_AFTER = 256 * 1024 * 1024;
+const CHECKPOINT_AFTER = 256 * MEBIBYTE;
+/** A checkpoint that has failed is tried again after this, in milliseconds. */
+const CHECKPOINT_AGAIN = 60_000;
+
+/**
+ * With less room than this on the disk (bytes), nothing is changed any more: PostgreSQL ends when it can't write its log of
+ * changes. It is enough for the largest transaction, and for a checkpoint.
+ */
+const LEAST_ROOM = 64 * MEBIBYTE;
+/** With this much room, changes are made again. */
+const ENOUGH_ROOM = 80 * MEBIBYTE;
 
 /** The status with which PGlite leaves PostgreSQL's loop when a statement fails. */
 const STATEMENT_FAILED = 100;
 
 const port = parentPort!;
-const folder = workerData as string | undefined;
+const { folder, checkpointAfter = CHECKPOINT_AFTER, checkpointAgain = CHECKPOINT_AGAIN } = workerData as ThreadPlace;
 
 function fail(message: string, code: number): never {
   port.postMessage({ failed: message } satisfies FromThread);
@@ -32,8 +45,14 @@ function fail(message: string, code: number): never {
 /** What PostgreSQL has last said that it can't go on with. */
 let saidLast = '';
 
-const because = (error: unknown): string =>
-  `PGlite has failed: ${saidLast || ((error as Error).message ?? String(error))}`;
+/** The number of ENOSPC in WASI: Emscripten's errors of files have a number alone. */
+const NO_SPACE = 51;
+
+function because(error: unknown): string {
+  const { message, errno } = error as { readonly message?: string; readonly errno?: number };
+  const ofFile = errno === NO_SPACE ? 'no space left on the disk' : `a file can't be written or read (error ${errno})`;
+  return `PGlite has failed: ${(saidLast || (message ?? (errno === undefined ? String(error) : ofFile))).trim()}`;
+}
 
 async function open(): Promise<{ readonly pglite: PGlite; readonly files: SyncedFolder | undefined }> {
   if (folder === undefined) return { pglite: await PGlite.create(), files: undefined };
@@ -81,10 +100,17 @@ function simpleQuery(text: string): Uint8Array {
 
 const CHECKPOINT = simpleQuery('CHECKPOINT');
 const ROLLBACK = simpleQuery('ROLLBACK');
+const ONLY_READ = simpleQuery('SET default_transaction_read_only = on');
+const READ_AND_WRITE = simpleQuery('SET default_transaction_read_only = off');
 
 const { pglite, files } = await open();
 endWhenPostgresEnds(pglite);
 let isStarted = false;
+/** Whether PostgreSQL is in a transaction, after its last answer. */
+let isInTransaction = false;
+let troubles: Troubles = {};
+/** When a checkpoint may be tried. */
+let nextCheckpoint = 0;
 
 port.on('message', (message: ToThread) => {
   if (message === 'close') {
@@ -93,17 +119,71 @@ port.on('message', (message: ToThread) => {
   }
   // A connection begins. The one before may have ended in the middle of a transaction.
   if (message[0] === 0) {
-    if (isStarted) void exchange(ROLLBACK);
+    if (isStarted) exchange(ROLLBACK);
     isStarted = true;
   }
+  if (!isInTransaction && files !== undefined) lookForRoom(files);
   const answer = exchange(message);
   port.postMessage(answer satisfies FromThread, [answer.buffer]);
-  if (files !== undefined && files.logged > CHECKPOINT_AFTER && !pglite.isInTransaction()) {
-    exchange(CHECKPOINT);
-    files.logged = 0;
-  }
+  if (!isInTransaction && files !== undefined && files.logged > checkpointAfter) checkpoint(files);
 });
 port.postMessage('ready' satisfies FromThread);
+
+/**
+ * Lets PostgreSQL read only, while the disk has too little room for changes. Others may fill it at any moment all the same: then a
+ * statement fails, or PostgreSQL ends.
+ */
+function lookForRoom(of: SyncedFolder): void {
+  const isFull = troubles.full !== undefined;
+  const least = isFull ? ENOUGH_ROOM : LEAST_ROOM;
+  if (roomOf(of) < least === isFull) return;
+  if (isFull) {
+    exchange(READ_AND_WRITE);
+    say({ full: undefined });
+    return;
+  }
+  // It removes what is not needed any more of the log of changes.
+  if (of.logged > 0) checkpoint(of);
+  if (roomOf(of) >= least) return;
+  exchange(ONLY_READ);
+  say({
+    full: `the disk of the database has less than ${LEAST_ROOM / MEBIBYTE} MiB left: nothing is stored until it has ${ENOUGH_ROOM / MEBIBYTE} MiB`,
+  });
+}
+
+/** How many bytes the disk has left. */
+function roomOf({ folder: of }: SyncedFolder): number {
+  const { bavail, bsize } = statfsSync(of);
+  return bavail * bsize;
+}
+
+/** A checkpoint that fails leaves the log of changes as it is, so nothing is lost: it grows until one succeeds. */
+function checkpoint(of: SyncedFolder): void {
+  const now = performance.now();
+  if (now < nextCheckpoint) return;
+  const fault = errorIn(exchange(CHECKPOINT));
+  if (fault === undefined) of.logged = 0;
+  else nextCheckpoint = now + checkpointAgain;
+  say({ checkpoint: fault });
+}
+
+function say(change: { readonly [K in keyof Troubles]: Troubles[K] | undefined }): void {
+  const before = JSON.stringify(troubles);
+  // Without what is undefined.
+  troubles = JSON.parse(JSON.stringify({ ...troubles, ...change })) as Troubles;
+  if (JSON.stringify(troubles) !== before) port.postMessage({ troubles } satisfies FromThread);
+}
+
+/** The message of the `ErrorResponse` among answers, if there is one. */
+function errorIn(answers: Uint8Array<ArrayBuffer>): string | undefined {
+  const bytes = Buffer.from(answers.buffer);
+  for (let at = 0; at < bytes.length; at += 1 + bytes.readUInt32BE(at + 1)) {
+    if (bytes[at] !== 'E'.charCodeAt(0)) continue;
+    const fields = bytes.toString('utf8', at + 5, at + 1 + bytes.readUInt32BE(at + 1)).split('\0');
+    return fields.find((field) => field.startsWith('M'))?.slice(1) ?? 'unknown';
+  }
+  return undefined;
+}
 
 /** Gives PostgreSQL messages of the protocol. @returns its answers */
 function exchange(message: Uint8Array): Uint8Array<ArrayBuffer> {
@@ -116,6 +196,8 @@ function exchange(message: Uint8Array): Uint8Array<ArrayBuffer> {
     answer.set(part, at);
     at += part.length;
   }
+  // The last one is `ReadyForQuery`, with one letter: idle, in a transaction, or in one that has failed.
+  isInTransaction = answer.at(-1) !== 'I'.charCodeAt(0);
   return answer;
 }
 

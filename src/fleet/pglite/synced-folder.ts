@@ -43,6 +43,7 @@ export const START_PARAMETERS: readonly string[] = [
 
 export class SyncedFolder extends NodeFS {
   readonly #failed: (error: NodeJS.ErrnoException) => never;
+  readonly folder: string;
   /** How many bytes of the log of changes were written since this was last set to 0. */
   logged = 0;
 
@@ -52,6 +53,7 @@ export class SyncedFolder extends NodeFS {
    */
   constructor(folder: string, failed: (error: NodeJS.ErrnoException) => never) {
     super(folder);
+    this.folder = folder;
     this.#failed = failed;
   }
 
@@ -64,7 +66,7 @@ export class SyncedFolder extends NodeFS {
   #sync({ NODEFS: { stream_ops: operations } }: NodeFiles): void {
     const write = operations.write.bind(operations);
     operations.write = (stream, buffer, offset, length, position) => {
-      if (isLogOfChanges(stream)) this.logged += length;
+      if (isLogOfChanges(stream) && !isNewSegment(stream)) this.logged += length;
       return write(stream, buffer, offset, length, position);
     };
     operations.fsync = (stream) => {
@@ -79,6 +81,9 @@ export class SyncedFolder extends NodeFS {
     };
   }
 }
+
+/** A new file of the log of changes is filled with zeros before it gets its name: they are no changes. */
+const isNewSegment = ({ path }: Stream): boolean => path.includes('/pg_wal/xlogtemp.');
 
 const isLogOfChanges = ({ path }: Stream): boolean => path.includes('/pg_wal/');
 

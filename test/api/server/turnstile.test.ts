@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { Turnstile, type Visitor } from '../../../src/api/server/turnstile.ts';
+import { eventually } from '../../support/eventually.ts';
 
 const round = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -68,7 +69,7 @@ describe('Turnstile', () => {
     turnstile.begin();
     turnstile.enter(visitor('third'));
     time += 1000;
-    await new Promise((resolve) => setTimeout(resolve, 150));
+    await eventually(() => events.length === 3);
     expect(events).to.deep.equal(['first', 'second', 'third']);
     turnstile.end();
   });

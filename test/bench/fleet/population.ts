@@ -10,6 +10,8 @@ import type { FleetDatabase } from '../../../src/fleet/database.ts';
 import { parseFleetPolicy } from '../../../src/fleet/fleet-policy.ts';
 import { Ingest } from '../../../src/fleet/ingest/ingest.ts';
 import { newSigner } from '../../../src/signed-note.ts';
+import { copiedTables, copyRows } from './copied-rows.ts';
+import { addExtremes } from './extremes.ts';
 import { MachineStory } from './machine-story.ts';
 
 const INCIDENTS_OF_A_MACHINE = 1000;
@@ -18,26 +20,6 @@ const KEY = Buffer.alloc(32, 7);
 const SITES = ['berlin', 'bern', 'graz', 'lund', 'lyon', 'oslo', 'porto', 'turin'];
 const ROLES = ['gateway', 'worker', 'lab'];
 const BATCH = 1000;
-
-/** Those that copies are made of, with what changes in them. Times are shifted by whole hours. */
-const COPIED = {
-  logs: {},
-  entries: { at: 'r.at + c.shift', incident: 'ID', line: `coalesce(replace(r.line, r.incident, ID), r.line)` },
-  incidents: {
-    id: 'ID',
-    created_at: 'r.created_at + c.shift',
-    updated_at: 'r.updated_at + c.shift',
-    acknowledged_at: 'r.acknowledged_at + c.shift',
-    resolved_at: 'r.resolved_at + c.shift',
-    confirmed_at: 'r.confirmed_at + c.shift',
-  },
-  deliveries: { incident: 'ID', asked_at: 'r.asked_at + c.shift' },
-  posture: { since: 'r.since + c.shift' },
-  hours: { hour: 'r.hour + c.hours' },
-  stats: {},
-  silences: {},
-  guards: {},
-} as const;
 
 /** Fills an empty database. @param say what is being done */
 export async function populate(
@@ -65,6 +47,7 @@ export async function populate(
   say(`${originals} machines were sent`);
   await multiply(db, originals, machines, say);
   await addOthers(db);
+  await addExtremes(db, machines, say);
   await sql`ANALYZE`.execute(db);
   await findCampaigns(db);
   say('campaigns were found');
@@ -102,7 +85,8 @@ async function enrolAll(db: FleetDatabase, machines: number): Promise<void> {
   await sql`
     INSERT INTO machines (machine, labels, enrolled_at, heard_at, version, policy_digest, policy_source, health, clock_skew_ms)
     SELECT 'm' || lpad(at::text, 5, '0'),
-      jsonb_build_object('site', (${SITES}::text[])[1 + at % ${SITES.length}], 'role', (${ROLES}::text[])[1 + at % ${ROLES.length}]),
+      jsonb_build_object('site', (${SITES}::text[])[1 + at % ${SITES.length}], 'role', (${ROLES}::text[])[1 + at % ${ROLES.length}],
+        'ring', CASE WHEN at % 10 > 0 THEN 'late' WHEN at < 30 THEN 'first' ELSE 'early' END),
       now(), now(), '0.1.0', CASE WHEN at % 50 = 0 THEN 'other' ELSE 'usual' END, 'policy.yaml',
       '{"status":"ok","reasons":[],"warnings":[]}', 12
     FROM generate_series(0, ${machines - 1}::int) AS at`.execute(db);
@@ -120,51 +104,19 @@ async function multiply(
 ): Promise<void> {
   for (const [table, changes] of Object.entries(await copiedTables(db))) {
     const indexes = await dropIndexes(db, table);
-    const columns = (
-      await sql<{ name: string }>`
-        SELECT column_name AS name FROM information_schema.columns WHERE table_name = ${table}`.execute(db)
-    ).rows.map(({ name }) => name);
-    const idColumn = table === 'incidents' || 'id' in changes ? 'id' : 'incident';
-    const id = `overlay(r.${idColumn} placing substr(md5(c.machine || r.${idColumn}), 1, 12) from 14)`;
-    const values = columns.map((column) => {
-      if (column === 'machine') return 'c.machine';
-      const change = (changes as Readonly<Record<string, string>>)[column];
-      return change === undefined ? `r.${column}` : change.replaceAll('ID', id);
-    });
     for (let at = 0; at < originals; at++) {
-      await sql
-        .raw(
-          `INSERT INTO ${table} (${columns.join()})
-          SELECT ${values.join()} FROM ${table} r CROSS JOIN (
-            SELECT 'm' || lpad(n::text, 5, '0') AS machine, -((n * 7) % 48) AS hours, -((n * 7) % 48) * interval '1 hour' AS shift
-            FROM generate_series(${at + originals}, ${machines - 1}, ${originals}) AS n) AS c
-          WHERE r.machine = '${nameOf(at)}'`,
-        )
-        .execute(db);
+      await copyRows(
+        db,
+        table,
+        changes,
+        nameOf(at),
+        `SELECT 'm' || lpad(n::text, 5, '0') AS machine, NULL AS log, 0 AS place, -((n * 7) % 48) AS hours
+        FROM generate_series(${at + originals}, ${machines - 1}, ${originals}) AS n`,
+      );
     }
     for (const index of indexes) await sql.raw(index).execute(db);
     say(`${table} copied`);
   }
-}
-
-/** The tables of this layout: which hold the texts and words of incidents is the layout's affair. */
-async function copiedTables(db: FleetDatabase): Promise<Readonly<Record<string, object>>> {
-  const { rows } = await sql<{ table: string; column: string }>`
-    SELECT table_name AS "table", column_name AS "column" FROM information_schema.columns
-    WHERE table_schema = 'public' AND column_name IN ('document', 'search', 'context')`.execute(db);
-  const tables: Record<string, Record<string, string>> = Object.fromEntries(
-    Object.entries(COPIED).map(([table, changes]) => [table, { ...changes }]),
-  );
-  for (const { table, column } of rows) {
-    if (table === 'posture') continue;
-    const changes = (tables[table] ??= { id: 'ID' });
-    if (column === 'document') changes.document = 'replace(r.document, r.id, ID)';
-    // A word of the machine's own, and one of the incident's own.
-    if (table === 'words')
-      changes.search =
-        "r.search || array_to_tsvector(ARRAY['aon' || c.machine, 'c' || substr(md5(c.machine || r.id), 1, 10)])";
-  }
-  return tables;
 }
 
 /** Drops the indexes of a table, but for its key. @returns what makes them */

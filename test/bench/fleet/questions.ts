@@ -42,8 +42,20 @@ export async function questionsOf(db: FleetDatabase, now: number): Promise<reado
   const { rows: some } = await sql<Sampled>`
     SELECT machine, id, number, class, rank, state, source, assignee, created_at, updated_at FROM incidents
     ORDER BY md5(machine || id) LIMIT ${sql.lit(4 * DEEP)}`.execute(db);
+  // What the copies have of their own.
   const { rows: words } = await sql<{ word: string }>`
-    SELECT substr(md5(machine || id), 1, 10) AS word FROM incidents ORDER BY md5(id || machine) LIMIT 25`.execute(db);
+    SELECT substr(l.word, 2) AS word FROM (SELECT * FROM words ORDER BY md5(id || machine) LIMIT 100) AS w
+    CROSS JOIN LATERAL (
+      SELECT word FROM unnest(tsvector_to_array(w.search)) AS word WHERE word ~ '^c[0-9a-f]{10}$' LIMIT 1) AS l LIMIT 25`.execute(
+    db,
+  );
+  const { rows: largest } = await sql<{
+    machine: string;
+  }>`SELECT machine FROM logs ORDER BY through DESC LIMIT 1`.execute(db);
+  const large = largest[0]!.machine;
+  const { rows: ofLarge } = await sql<{ id: string; version: number }>`
+    SELECT id, version FROM incidents WHERE machine = ${large} ORDER BY version DESC LIMIT 1`.execute(db);
+  const [long] = ofLarge;
   const { rows: campaigns } = await sql<{ campaign: string }>`SELECT campaign FROM campaigns LIMIT 25`.execute(db);
   const places = new PlaceSeal(newSigner('bench'));
   const list = (name: string, ...queries: string[]): Question => ({
@@ -222,6 +234,16 @@ export async function questionsOf(db: FleetDatabase, now: number): Promise<reado
       ...[24, 168, 720].map((hours) => `/api/v1/stats/compare?since=${ago(hours)}&until=${ago(0)}&site=oslo`),
     ),
     stats(
+      'labels of few and of most',
+      ...['first', 'late'].flatMap((ring) => [
+        `/api/v1/stats?label.ring=${ring}`,
+        `/api/v1/stats/hours?hours=24&label.ring=${ring}`,
+        `/api/v1/stats/compare?label.ring=${ring}`,
+      ]),
+      `/api/v1/stats?machine=${large}`,
+      `/api/v1/stats/groups?machine=${large}`,
+    ),
+    stats(
       'groups for statistics',
       '/api/v1/stats/groups',
       '/api/v1/stats/groups?by=source',
@@ -238,6 +260,57 @@ export async function questionsOf(db: FleetDatabase, now: number): Promise<reado
       `${LIST}/groups?attention=true`,
       `${LIST}/groups?site=berlin`,
       `${LIST}/groups?since=${ago(24)}`,
+    ),
+    other(
+      'groups, wide and narrow',
+      ...['first', 'late'].map((ring) => `${LIST}/groups?label.ring=${ring}`),
+      `${LIST}/groups?machine=${large}`,
+      `${LIST}/groups?by=source,machine`,
+      `${LIST}/groups?source=vault`,
+      `${LIST}/groups?assignee=ada`,
+      `${LIST}/groups?q=prompt`,
+      `${LIST}/groups?q=evidence.tool:shell`,
+    ),
+    other(
+      'acts',
+      '/api/v1/acts',
+      '/api/v1/incidents/bulk',
+      '/api/v1/containment/by-label/release/acts',
+      '/api/v1/silences/by-label/acts',
+    ),
+    other(
+      'commands by status',
+      ...['pending', 'done', 'refused', 'expired'].map((status) => `/api/v1/commands?status=${status}`),
+      '/api/v1/commands?label.ring=first&status=refused',
+      `/api/v1/commands?incident=INC-${large}`,
+      `/api/v1/commands?machine=${large}`,
+    ),
+    other(
+      'a large machine',
+      ...['', '&sort=-created', '&sort=source', '&state=open', '&assignee=ada', '&attention=true', '&q=prompt'].map(
+        (more) => `${LIST}?machine=${large}${more}`,
+      ),
+      `/api/v1/machines/${large}`,
+      `/api/v1/containment?machine=${large}`,
+      `/api/v1/containment/freeze_agent?machine=${large}`,
+    ),
+    other(
+      'a long incident',
+      ...[0, 0.5, 0.95].map(
+        (share) => `${LIST}/history?id=${long!.id}&machine=${large}&after=${Math.floor(share * long!.version)}`,
+      ),
+      `${LIST}/changes?machine=${large}&since=${ago(24)}`,
+      `${LIST}/changes?machine=${large}&after=100`,
+    ),
+    other('changes of all', `${LIST}/changes?since=${ago(24)}`),
+    other('recoveries', '/api/v1/recovery/status', '/api/v1/recovery/status?site=berlin'),
+    other(
+      'lists, labels of few and of most',
+      ...['first', 'late'].flatMap((ring) =>
+        ['', '&sort=-created', '&state=open', '&source=vault', '&attention=true'].map(
+          (more) => `${LIST}?label.ring=${ring}${more}`,
+        ),
+      ),
     ),
     other(
       'machines',

@@ -2,9 +2,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { quietPort } from '../../support/quiet-port.ts';
 
 export interface HeldAlert {
   readonly labels: Readonly<Record<string, string>>;
@@ -48,8 +48,8 @@ export class Alertmanager {
 
   /** @param resolveTimeout after which an alert without an end is over; its default is five minutes */
   static async start(directory: string, resolveTimeout = '5m'): Promise<Alertmanager> {
-    const alertmanager = new Alertmanager(directory, await freePort(), resolveTimeout);
-    for (let tries = 0; tries < 200; tries++) {
+    const alertmanager = new Alertmanager(directory, await quietPort(), resolveTimeout);
+    for (let tries = 0; tries < 1000; tries++) {
       if (await alertmanager.#isReady()) return alertmanager;
       await setTimeout(50);
     }
@@ -72,7 +72,7 @@ export class Alertmanager {
 
   /** Waits until the alerts that it holds are like that. */
   async holds(isSo: (alerts: readonly HeldAlert[]) => boolean): Promise<readonly HeldAlert[]> {
-    for (let tries = 0; tries < 400; tries++) {
+    for (let tries = 0; tries < 2000; tries++) {
       const alerts = await this.alerts();
       if (isSo(alerts)) return alerts;
       await setTimeout(25);
@@ -86,13 +86,4 @@ export class Alertmanager {
     await ended;
     RUNNING.delete(this.#process);
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -72,7 +72,7 @@ export class ContainmentLedger {
   /** Waits until every directive is carried out; asks for those that wait for their next attempt at once. */
   async settle(service: RunningService): Promise<void> {
     await until(async () => {
-      const { json } = await service.get('/api/v1/containment');
+      const { json } = await service.send('GET', '/api/v1/containment');
       const left = SENT.filter((action) => !isSettled(json[action]));
       for (const action of left) await service.post('/api/v1/containment/retry', { action });
       return left.length === 0;
@@ -87,7 +87,7 @@ export class ContainmentLedger {
     const known = new Set(incidents.map(({ id }) => id));
     for (const id of this.#acknowledged) expect(known.has(id), `${id} was acknowledged`).to.equal(true);
 
-    const { json: posture } = await service.get('/api/v1/containment');
+    const { json: posture } = await service.send('GET', '/api/v1/containment');
     for (const action of SENT) {
       const holders = incidents.filter((incident) => isHeldBy(incident, action));
       expect(posture[action].holders, action).to.equal(holders.length);
@@ -168,7 +168,7 @@ async function all(service: RunningService): Promise<readonly Incident[]> {
   const found: Incident[] = [];
   let path: string | undefined = '/api/v1/incidents?limit=1000';
   while (path !== undefined) {
-    const { json, headers }: Answer = await service.get(path);
+    const { json, headers }: Answer = await service.send('GET', path);
     found.push(...json);
     path = /<([^>]+)>; rel="next"/.exec(String(headers.link))?.[1];
   }

@@ -9,6 +9,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
 import { chainHash } from '../../../src/audit/chain-hash.ts';
 import { systemClock } from '../../../src/clock.ts';
@@ -50,6 +51,8 @@ export class EmbeddedFleet {
   /** The exit code. */
   ended: Promise<number | null> = Promise.resolve(null);
   listening: Promise<void> = Promise.resolve();
+  /** What machines were answered when their entries were not taken, each text once. */
+  readonly refusals = new Set<string>();
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -122,6 +125,12 @@ export class EmbeddedFleet {
     await this.ended;
   }
 
+  /** Asks its process to stop. @returns its exit code */
+  async stop(): Promise<number | null> {
+    this.#child?.kill('SIGTERM');
+    return this.ended;
+  }
+
   /** Stops its process where it is: system calls that are under way end. */
   async pause(): Promise<void> {
     const { pid } = this.#child!;
@@ -155,8 +164,14 @@ export class EmbeddedFleet {
       try {
         const target = `/api/v1/machines/${machine.name}/logs/${machine.log}/entries?from=${from + 1}`;
         const answer = await this.#ask(target, { method: 'PUT', body });
-        expect(answer.status, await answer.clone().text()).to.be.oneOf([200, 503]);
-        if (answer.status === 200) machine.acknowledged = ((await answer.json()) as { through: number }).through;
+        const text = await answer.text();
+        expect(answer.status, text).to.be.oneOf([200, 503]);
+        if (answer.status === 200) {
+          machine.acknowledged = (JSON.parse(text) as { through: number }).through;
+        } else {
+          this.refusals.add(`${answer.headers.get('retry-after')} ${text}`);
+          await pause(20);
+        }
       } catch (error) {
         // The connection broke, with the process.
         if (!(error instanceof TypeError)) throw error;
@@ -170,6 +185,22 @@ export class EmbeddedFleet {
       ...init,
       headers: { authorization: `Bearer ${TOKEN}`, connection: 'close' },
     });
+  }
+
+  /** @returns the status code of `/health`, and what it says */
+  async health(): Promise<{ readonly code: number; readonly said: string }> {
+    const answer = await this.#ask('/health');
+    return { code: answer.status, said: await answer.text() };
+  }
+
+  /** How many entries of each machine it says to have. */
+  async through(): Promise<readonly number[]> {
+    const asked = this.#machines.map(async ({ name, log }) => {
+      const answer = await this.#ask(`/api/v1/machines/${name}/logs/${log}`);
+      expect(answer.status).to.equal(200);
+      return ((await answer.json()) as { through: number }).through;
+    });
+    return Promise.all(asked);
   }
 
   /** After a start: the fleet has at least what it has acknowledged. Machines go on after what it has. */

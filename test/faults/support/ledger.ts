@@ -135,7 +135,7 @@ export class Ledger {
 async function* incidents(service: RunningService) {
   let path: string | undefined = '/api/v1/incidents';
   while (path !== undefined) {
-    const { status, json, headers, text } = await service.get(path);
+    const { status, json, headers, text } = await service.send('GET', path);
     expect(status, text).to.equal(200);
     yield* json;
     path = /<([^>]+)>; rel="next"/.exec(headers.link as string)?.[1];

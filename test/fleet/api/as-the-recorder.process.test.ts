@@ -8,6 +8,7 @@ import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { CLASSES, CONTAINMENT_STATUSES, RESOLUTIONS, SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
 import type { DatabasePlace } from '../../../src/fleet/database.ts';
+import type { ActionView } from '../../../src/containment/posture-reads.ts';
 import { SORTS } from '../../../src/query/list-query.ts';
 import { ROOT } from '../../support/programs.ts';
 import { LocalService } from '../../support/local-service.ts';
@@ -194,7 +195,13 @@ function asTheRecorder(place: () => DatabasePlace, isWalked = false): void {
     recorder = await LocalService.start(home, { env: { CONTAINMENT_POLICY_PATH: policy } });
     await work(recorder, 400);
     const waiting = '/api/v1/incidents?containment=delivering&state=open&state=contained&state=acknowledged';
-    while ((await asked(waiting)).json.length > 0) await new Promise((resolve) => void setTimeout(resolve, 200));
+    const isReleasing = async (): Promise<boolean> =>
+      Object.values<ActionView>((await asked('/api/v1/containment')).json).some(({ delivery, to_do }) => {
+        if (delivery?.directive !== 'release' || delivery.via === 'log' || to_do !== undefined) return false;
+        return delivery.status !== 'confirmed' && delivery.overdue_at === undefined;
+      });
+    while ((await asked(waiting)).json.length > 0 || (await isReleasing()))
+      await new Promise((resolve) => void setTimeout(resolve, 200));
     const lines = readFileSync(home.log, 'utf8').trimEnd().split('\n');
     fleet = await FleetReads.start(place(), undefined, isWalked ? { few: 0 } : {});
     await fleet.enrol(MACHINE, { site: 'berlin' });

@@ -62,6 +62,13 @@ describe('who is bound to some machines', () => {
     expect((await get('incidents?cursor=~AAAA')).status).to.equal(400);
   });
 
+  it('is told which parameters name machines, where one is unknown', async () => {
+    const { status, json } = await get('incidents?ring=a');
+    expect(status).to.equal(400);
+    expect(json.error).to.match(/^unknown parameter "ring" \(allowed: machine, site, label\.NAME, class, /);
+    expect(json.allowed.slice(0, 4)).to.deep.equal(['machine', 'site', 'label.NAME', 'class']);
+  });
+
   it('does not read the metrics, which are about all machines', async () => {
     expect((await fleet.send('GET', '/metrics', { token: BERLIN })).status).to.equal(403);
     expect((await fleet.send('GET', '/metrics', { token: TOKEN })).status).to.equal(200);

@@ -49,6 +49,15 @@ describe('a command on many incidents', () => {
     expect(named(await bulk({ incidents }))).to.deep.equal(named(first));
   });
 
+  it('is about incidents whose machines are named by what they are shown with, each once', async () => {
+    const one = await taken('oven-1');
+    await fleet.db.updateTable('machines').set({ name: 'bread' }).where('machine', '=', 'oven-1').execute();
+    const incidents = [{ ...one, machine: 'bread' }, one];
+    const body = { command: 'resolve', incidents, preview: true };
+    const { json } = await fleet.send('POST', '/api/v1/incidents/bulk', { body });
+    expect(json).to.deep.include({ matched: 1, machines: { 'oven-1': 1 } });
+  });
+
   it('does not say that a command has changed nothing when it can not know', async () => {
     const incidents = [await taken('oven-1'), await taken('oven-2')];
     await bulk({ incidents });

@@ -1,7 +1,9 @@
 /** What has changed at the fleet since somebody left: each entry once, whenever its machine has sent it. */
 import { readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
 import { sql } from 'kysely';
+import { OVERLAP } from '../../../src/fleet/api/stream-place.ts';
 import type { DatabasePlace } from '../../../src/fleet/database.ts';
 import { EventReader } from '../../support/event-reader.ts';
 import { LocalService } from '../../support/local-service.ts';
@@ -78,6 +80,13 @@ function changes(place: () => DatabasePlace, isServer: boolean): void {
   }
 
   const later = (through: string) => read(`after=${through}`);
+  const openStream = () =>
+    EventReader.open({
+      host: '127.0.0.1',
+      port: fleet.port,
+      path: '/api/v1/events',
+      headers: { authorization: `Bearer ${TOKEN}` },
+    });
 
   it('shows what the fleet has taken since, of all machines, whatever the times of the entries are', async () => {
     await fleet.take('m-1', lines.slice(0, 10));
@@ -103,12 +112,7 @@ function changes(place: () => DatabasePlace, isServer: boolean): void {
 
   it('goes on where the stream was', async () => {
     await fleet.take('m-1', lines.slice(0, 10));
-    const reader = await EventReader.open({
-      host: '127.0.0.1',
-      port: fleet.port,
-      path: '/api/v1/events',
-      headers: { authorization: `Bearer ${TOKEN}` },
-    });
+    const reader = await openStream();
     await reader.until(() => reader.lastEventId !== '');
     await fleet.take('m-1', lines.slice(10, 12), 11);
     await reader.received(2);
@@ -141,10 +145,12 @@ function changes(place: () => DatabasePlace, isServer: boolean): void {
       await fleet.enrol(name);
       await fleet.take(name, lines.slice(0, 30));
     }
-    // They have sent too lately to be named: the answer ends before, and the next one has them.
+    // They have sent too lately to be named, however long that took: the answer ends before, and the next one has them.
+    await sql`UPDATE entries SET stored_at = clock_timestamp() + interval '60 seconds'`.execute(fleet.db);
+    await sql`UPDATE logs SET advanced_at = clock_timestamp() + interval '60 seconds'`.execute(fleet.db);
     const early = await read('since=2020-01-01T00:00:00Z');
-    await sql`UPDATE entries SET stored_at = stored_at - interval '20 seconds'`.execute(fleet.db);
-    await sql`UPDATE logs SET advanced_at = advanced_at - interval '20 seconds'`.execute(fleet.db);
+    await sql`UPDATE entries SET stored_at = stored_at - interval '90 seconds'`.execute(fleet.db);
+    await sql`UPDATE logs SET advanced_at = advanced_at - interval '90 seconds'`.execute(fleet.db);
     expect(early.shown).to.deep.equal([]);
     const first = await ask('since=2020-01-01T00:00:00Z');
     const { next, complete, changes: page } = first.json as Answer;
@@ -160,28 +166,40 @@ function changes(place: () => DatabasePlace, isServer: boolean): void {
   });
 
   if (isServer)
-    it('has what becomes visible later than it was stored', async () => {
-      await fleet.take('m-1', lines.slice(0, 10));
-      await fleet.take('m-2', lines.slice(0, 2));
-      let release: () => void = () => {};
-      const held = new Promise<void>((resolve) => (release = resolve));
-      let begun: () => void = () => {};
-      const stored = new Promise<void>((resolve) => (begun = resolve));
-      const late = fleet.db.transaction().execute(async (tx) => {
-        await sql`INSERT INTO entries (machine, log, seq, at, event, line, stored_at)
+    for (const [how, within] of [
+      ['a little', 0],
+      // A commit that waits for a standby takes as long as that one is gone.
+      ['much', OVERLAP + 500],
+    ] as const)
+      it(`has what becomes visible ${how} later than it was stored`, async () => {
+        await fleet.take('m-1', lines.slice(0, 10));
+        await fleet.take('m-2', lines.slice(0, 2));
+        const reader = await openStream();
+        await reader.until(() => reader.lastEventId !== '');
+        let release: () => void = () => {};
+        const held = new Promise<void>((resolve) => (release = resolve));
+        let begun: () => void = () => {};
+        const stored = new Promise<void>((resolve) => (begun = resolve));
+        const late = fleet.db.transaction().execute(async (tx) => {
+          await sql`INSERT INTO entries (machine, log, seq, at, event, line, stored_at)
           SELECT machine, log, 11, at, 'policy.reloaded', replace(${lines[0]!}, '"seq":1,', '"seq":11,'), clock_timestamp()
           FROM entries WHERE machine = 'm-1' AND seq = 1`.execute(tx);
-        await sql`UPDATE logs SET through = 11, advanced_at = clock_timestamp() WHERE machine = 'm-1'`.execute(tx);
-        begun();
-        await held;
+          await sql`UPDATE logs SET through = 11, advanced_at = clock_timestamp() WHERE machine = 'm-1'`.execute(tx);
+          begun();
+          await held;
+        });
+        await stored;
+        await pause(within);
+        await fleet.take('m-2', lines.slice(2, 4), 3);
+        await reader.received(2);
+        const { through } = await read('since=2020-01-01T00:00:00Z');
+        release();
+        await late;
+        expect((await later(through)).shown).to.deep.equal(['m-1 11']);
+        const heard = (await reader.received(3)).map(({ data }) => (JSON.parse(data) as { machine: string }).machine);
+        expect(heard).to.deep.equal(['m-2', 'm-2', 'm-1']);
+        reader.leave();
       });
-      await stored;
-      await fleet.take('m-2', lines.slice(2, 4), 3);
-      const { through } = await read('since=2020-01-01T00:00:00Z');
-      release();
-      await late;
-      expect((await later(through)).shown).to.deep.equal(['m-1 11']);
-    });
 
   it('never stores an entry earlier than the one before it', async () => {
     await fleet.take('m-1', lines.slice(0, 5));

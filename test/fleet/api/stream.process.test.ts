@@ -63,13 +63,11 @@ function streams(place: () => DatabasePlace): void {
     return reader;
   };
 
-  it('gives what comes, of all machines, within a second', async () => {
+  it('gives what comes, of all machines', async () => {
     const reader = await open();
     await reader.until(() => reader.lastEventId !== '');
     await fleet.take('m-1', lines.slice(10, 12), 11);
-    const begun = performance.now();
     await reader.received(2);
-    expect(performance.now() - begun).to.be.below(1500);
     await fleet.take('m-2', lines.slice(0, 3));
     const events = await reader.received(5);
     expect(events.map(nameOf)).to.deep.equal(['m-1 11', 'm-1 12', 'm-2 1', 'm-2 2', 'm-2 3']);
@@ -77,6 +75,20 @@ function streams(place: () => DatabasePlace): void {
     const { machine, ...entry } = JSON.parse(first!.data) as Shown;
     expect(machine).to.equal('m-1');
     expect(entry).to.deep.equal(JSON.parse(lines[10]!));
+  });
+
+  it('gives what comes within a second', async () => {
+    const reader = await open();
+    await reader.until(() => reader.lastEventId !== '');
+    const waits: number[] = [];
+    for (let count = 0; count < 9; count++) {
+      await fleet.take('m-1', lines.slice(10 + count, 11 + count), 11 + count);
+      const begun = performance.now();
+      await reader.received(count + 1);
+      waits.push(performance.now() - begun);
+    }
+    // Other programs may have the processors for a while.
+    expect(waits.toSorted((one, other) => one - other)[4]).to.be.below(1000);
   });
 
   it('goes on where a reader was, with nothing lost and nothing twice', async () => {

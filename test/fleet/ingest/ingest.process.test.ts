@@ -1,12 +1,13 @@
 /** What becomes of what machines send, on each engine. */
 import { expect } from 'chai';
+import { sql } from 'kysely';
 import { readAnchor } from '../../../src/anchor.ts';
 import { CompactRange } from '../../../src/audit/compact-range.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { RecorderError } from '../../../src/errors.ts';
 import type { FleetCore } from '../../../src/fleet/fleet.ts';
 import { READ_MODELS } from '../../../src/fleet/ingest/batch-rows.ts';
-import type { Batch } from '../../../src/fleet/ingest/ingest.ts';
+import { type Batch, Ingest } from '../../../src/fleet/ingest/ingest.ts';
 import { onEachEngine } from '../support/engines.ts';
 import { AUDIT_KEY, MachineLog } from '../support/machine-log.ts';
 
@@ -114,6 +115,38 @@ onEachEngine('ingest', (engine) => {
     expect(await row.executeTakeFirst()).to.deep.equal({ heard_at });
   });
 
+  it('counts what a machine sends to any process, and slows down no other', async () => {
+    const { db, signer } = core;
+    const quota = { entriesPerSecond: 1, bytesPerSecond: 1e9 };
+    const process = () => new Ingest({ db, clock: systemClock, signer, unseal: () => [AUDIT_KEY], quota });
+    const [one, other] = [process(), process()];
+    const log = new MachineLog().fill(200);
+    const last = log.through;
+    const { wait } = await one.store(batchOf(log, 1, last - 1));
+    expect(wait).to.be.within(1, (last - 20) * 1000);
+    const setUntil = (hours: number) =>
+      sql`UPDATE machines SET sent_until = clock_timestamp() + ${hours}::float8 * interval '1 hour'
+        WHERE machine = ${machine}`.execute(db);
+    const refusal = await refusalOf(other.store(batchOf(log, last)));
+    expect(refusal).to.include({ code: 'quota_exceeded' });
+    expect(refusal.fields!.retry_after).to.be.within(1, last);
+    expect((await rowOf(log.id))[0]!.through).to.equal(last - 1);
+    await setUntil(-1);
+    const later = await other.store(batchOf(log, last));
+    expect(later.stored).to.equal(1);
+    expect(later.wait).to.be.within(-20_000, 0);
+    // The clock of the database was set back.
+    await setUntil(24);
+    expect((await one.store(batchOf(log, last))).wait).to.be.below(0);
+    await setUntil(0.1);
+    const name = machine;
+    machine = `${name}-other`;
+    await enrol(core, machine);
+    expect((await other.store(batchOf(new MachineLog('b').fill(5), 1))).wait).to.be.below(0);
+    machine = name;
+    expect(await refusalOf(one.store(batchOf(log, last)))).to.include({ code: 'quota_exceeded' });
+  });
+
   it('takes the same batch twice, and one that overlaps', async () => {
     const log = new MachineLog().fill(300);
     await core.ingest.store(batchOf(log, 1, 200));
@@ -168,6 +201,16 @@ onEachEngine('ingest', (engine) => {
     expect(await diverged()).to.deep.equal([]);
   });
 
+  it('takes a batch whose last line has no newline, and none of a log that it does not have without entries', async () => {
+    const log = new MachineLog().fill(20);
+    const none = await refusalOf(core.ingest.store(batchOf(log, 1, 20, { body: Buffer.alloc(0) })));
+    expect(none.message).to.equal('the fleet has nothing of this log: begin with entry 1, there is none in this batch');
+    const body = log.body(1, 20).subarray(0, -1);
+    expect(await core.ingest.store(batchOf(log, 1, 20, { body }))).to.include({ through: 20, stored: 20 });
+    const rows = core.db.selectFrom('entries').select('line').where('machine', '=', machine).orderBy('seq');
+    expect((await rows.execute()).map(({ line }) => line)).to.deep.equal(log.lines.slice(0, 20));
+  });
+
   it('says that hashes are not verified where the key is not here', async () => {
     machine = 'keyless';
     await enrol(core, machine, false);
@@ -175,6 +218,20 @@ onEachEngine('ingest', (engine) => {
     await core.ingest.store(batchOf(log, 1, 20));
     const [row] = await rowOf(log.id);
     expect(row).to.include({ unverified_from: 1 });
+  });
+
+  it('finds another text of an entry that names the same hash, where the key is not here', async () => {
+    machine = 'keyless-edited';
+    await enrol(core, machine, false);
+    const log = new MachineLog().fill(20);
+    await core.ingest.store(batchOf(log, 1, 20));
+    const body = Buffer.from(log.body(11, 20).toString().replace('"seen"', '"SEEN"'));
+    const at = 11 + log.lines.slice(10).findIndex((line) => line.includes('"seen"'));
+    const { diverged: found } = await core.ingest.store(batchOf(log, 11, 20, { body }));
+    expect(found).to.include({ why: 'rewritten', first_differing_seq: at });
+    // The genuine lines, which the fleet has as well, say nothing new.
+    expect(await core.ingest.store(batchOf(log, 11, 20))).to.include({ stored: 0 });
+    expect(await diverged()).to.have.lengthOf(1);
   });
 
   it('finds a past that was rewritten, keeps both, and says which entry differs first', async () => {

@@ -4,10 +4,10 @@
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { quietPort } from '../../support/quiet-port.ts';
 
 const VERSIONS = '/usr/lib/postgresql';
 
@@ -67,7 +67,7 @@ export class Postgres {
       );
       chownSync(directory, uid!, gid!);
     }
-    const server = new Postgres(programs, directory, await freePort());
+    const server = new Postgres(programs, directory, await quietPort());
     server.#isPlaced = place !== undefined;
     return server;
   }
@@ -188,13 +188,3 @@ function signal(pid: number, name: NodeJS.Signals | 0): boolean {
 
 const childrenOf = (pid: number): readonly number[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { readonly port: number };
-      server.close(() => resolve(port));
-    });
-  });

@@ -175,8 +175,6 @@ export class SmallFleet extends ServiceClient {
     const home = new ServiceHome(folder);
     const token = tokenOf(name);
     const token_sha256 = createHash('sha256').update(token).digest('hex');
-    const secret = await enrolment.invite(name, labels, 'root');
-    await enrolment.enrol({ machine: name, secret, token_sha256, public_key: 'none' });
     const access = {
       version: 1,
       service_token: { roles: ROLES, sources: 'any', classes: 'any', actions: 'any' },
@@ -190,6 +188,9 @@ export class SmallFleet extends ServiceClient {
       writeFileSync(env.CONTAINMENT_POLICY_PATH, policy);
     }
     const recorder = await LocalService.start(home, { env });
+    // From now on it counts as silent after a while.
+    const secret = await enrolment.invite(name, labels, 'root');
+    await enrolment.enrol({ machine: name, secret, token_sha256, public_key: 'none' });
     const fleetToken = join(folder, 'fleet-token');
     writeFileSync(fleetToken, token, { mode: 0o600 });
     const machine = new SmallMachine(name, recorder, home, {

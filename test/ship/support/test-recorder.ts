@@ -82,9 +82,11 @@ export class TestRecorder extends TestServer {
       'log-entries': String(this.lines.length),
       'log-first': String(isArchived ? 1 : this.first),
     };
+    // As the recorder refuses: without the headers.
+    const extent = { first_seq: this.first, last_seq: this.lines.length, log_id: this.log };
     if (from < this.first && !isArchived)
-      return json(response, 410, { error: `archived; the first is ${this.first}` }, headers);
-    if (from > this.lines.length + 1) return json(response, 416, { error: 'not there yet' }, headers);
+      return json(response, 410, { error: `archived; the first is ${this.first}`, ...extent });
+    if (from > this.lines.length + 1) return json(response, 416, { error: 'not there yet', ...extent });
     response.writeHead(200, { 'content-type': 'application/x-ndjson', ...headers });
     response.setMaxListeners(0);
     const cut = this.cutsLog();
