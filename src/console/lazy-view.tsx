@@ -3,7 +3,9 @@ import { signal } from '@preact/signals';
 import type { ComponentType } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { connection } from './live-entries.ts';
+import { nameOfView } from './frame/view-names.ts';
 import { Notice } from './parts/notice.tsx';
+import { route } from './route.ts';
 
 const loads: (() => void)[] = [];
 
@@ -25,12 +27,17 @@ export const lazyView = (read: () => Promise<ComponentType>): ComponentType => {
     useEffect(load, [isLive]);
     const View = view.value;
     if (View !== undefined) return <View />;
-    return isFailed.value ? (
-      <Notice kind="fault" title="This view could not be read">
-        <p>Load the page again: the service may have another version.</p>
-      </Notice>
-    ) : (
-      <Notice kind="busy" title="Reading…" />
+    return (
+      <>
+        <h1 class="unseen">{nameOfView(route.value.view)}</h1>
+        {isFailed.value ? (
+          <Notice kind="fault" title="This view could not be read">
+            <p>Load the page again: the service may have another version.</p>
+          </Notice>
+        ) : (
+          <Notice kind="busy" title="Reading…" />
+        )}
+      </>
     );
   };
 };

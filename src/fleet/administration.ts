@@ -32,19 +32,25 @@ export async function administer(
   { command, name, newName = '', labels, who }: AdministrationRequest,
   note: (line: string) => void,
 ): Promise<string | undefined> {
-  if (command === 'enrol') return enrolment.invite(name, labels, who);
+  if (command === 'enrol') {
+    const secret = await enrolment.invite(name, labels, who);
+    note(useOf(name));
+    return secret;
+  }
   const machine = await enrolment.named(name);
   switch (command) {
     case 'rotate': {
       const secret = await enrolment.rotate(machine, who);
-      if (machine !== name) note(`${name} is the machine ${machine}: ship --enrol --machine ${machine}`);
+      note(useOf(machine));
       return secret;
     }
     case 'revoke':
       await enrolment.revoke(machine, who);
+      note(`${machine} has no token any more; what it has sent stays. To admit it again: fleet enrol ${machine}`);
       return undefined;
     case 'rename':
       await enrolment.rename(machine, newName, who);
+      note(`${machine} is shown as ${newName}; its own name stays in addresses and anchors`);
       return undefined;
     case 'rebuild':
       await ingest.rebuild(machine, (log, built, through) => note(`${log}: ${built} of ${through}`));
@@ -53,3 +59,8 @@ export async function administer(
       return command satisfies never;
   }
 }
+
+/** What to do with the secret of a machine, by its own name. */
+const useOf = (machine: string): string =>
+  'That is the one-time secret, good for a week. On the machine, where it is asked for: ' +
+  `incident-recorder ship --enrol --fleet URL --machine ${machine}`;

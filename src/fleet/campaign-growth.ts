@@ -8,8 +8,8 @@ import type { FleetTables } from './schema.ts';
 
 type Tx = Transaction<FleetTables>;
 
-/** How many members are compared with those around them in one query, and with how many each. */
-const COMPARED_AT_ONCE = 50;
+/** How many members are compared with those around them in one query, and with how many each: 50,000 rows at most are in memory. */
+const COMPARED_AT_ONCE = 5;
 const MOST_COMPARED = 10_000;
 
 /** A campaign that another process has raised between: it is to be looked at again. */

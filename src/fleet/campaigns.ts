@@ -59,18 +59,20 @@ export class Campaigns {
     const since = begun < this.#allDue ? this.#through : undefined;
     const { rows: times } = await sql<{ now: Date }>`SELECT clock_timestamp() AS now`.execute(db);
     for (;;) {
-      const { rows } = await sql<Omit<LogSlice, 'to'> & { readonly through: number }>`
+      const { rows } = await sql<Omit<LogSlice, 'to'> & { readonly through: number; readonly shared: number }>`
         SELECT l.machine, l.log, l.built AS through, greatest(p.counted, l.first_seq - 1) AS done,
-          greatest(p.through, l.first_seq - 1) AS known
+          greatest(p.through, l.first_seq - 1) AS known, coalesce(l.diverged_at_seq, l.first_seq) - 1 AS shared
         FROM logs l LEFT JOIN campaign_progress p ON p.machine = l.machine AND p.log = l.log
-        WHERE l.active AND l.built > coalesce(p.counted, l.first_seq - 1)
+        WHERE l.active AND l.built > coalesce(p.counted, l.first_seq - 1) AND l.built >= coalesce(l.diverged_at_seq, 1) - 1
           ${since === undefined ? sql`` : sql`AND l.advanced_at > ${new Date(since.getTime() - OVERLAP).toISOString()}::timestamptz`}
         ORDER BY l.advanced_at LIMIT ${sql.lit(MOST_LOGS)}`.execute(db);
       let isAll = rows.length < MOST_LOGS;
-      for (const { through, ...behind } of rows) {
-        const to = Math.min(through, behind.done + MOST_ENTRIES);
+      for (const { through, shared, ...behind } of rows) {
+        const done = Math.max(behind.done, shared);
+        const to = Math.min(through, done + MOST_ENTRIES);
         if (to < through) isAll = false;
-        await this.#lookThrough({ ...behind, to });
+        if (behind.done < shared) await this.#goOnWith(behind, shared);
+        await this.#lookThrough({ ...behind, done, to });
         if (clock.monotonic() > until) return;
       }
       if (!isAll) continue;
@@ -107,10 +109,44 @@ export class Campaigns {
   }
 
   /**
+   * A history has left another: what both have goes on in this one, so it counts as it is here. It is not among the entries of this
+   * history. What only the other has stays a member with that.
+   * @param shared the last entry that both have
+   */
+  async #goOnWith(log: Pick<LogSlice, 'machine' | 'log'>, shared: number): Promise<void> {
+    const { db, log: logger } = this.#options;
+    try {
+      for (let after: string | undefined = ''; after !== undefined;) {
+        const { rows } = await sql<{ incident: string; signature: string; at: Date }>`
+          SELECT m.incident, m.signature, m.at FROM campaign_members m
+            JOIN incidents i ON i.machine = m.machine AND i.log = ${log.log} AND i.id = m.incident
+          WHERE m.machine = ${log.machine} AND m.incident > ${after} AND i.number <= ${shared}
+          ORDER BY m.incident LIMIT ${sql.lit(MOST_ENTRIES)}`.execute(db);
+        const members = rows.map(({ at, ...row }) => ({ ...row, at: at.toISOString() }));
+        const incidents = [...new Set(members.map(({ incident }) => incident))];
+        if (members.length > 0) {
+          await this.#add(log, members);
+          await db.transaction().execute(async (tx) => {
+            const counts = new CampaignCounts(tx, log);
+            await counts.make(await counts.take(incidents));
+          });
+        }
+        after = members.length < MOST_ENTRIES ? undefined : incidents.at(-1);
+      }
+    } catch (err) {
+      if (isUnreachable(err)) throw err;
+      logger.warn({ err, machine: log.machine }, 'what two histories of a machine share counts in campaigns as before');
+    }
+  }
+
+  /**
    * Stores new members in a transaction of their own, so that of two processes at least the second one sees both. What another
    * history of the machine has as well is a member of this one from now on: an incident counts once.
    */
-  async #add({ machine, log }: LogSlice, members: readonly NewMember[]): Promise<void> {
+  async #add(
+    { machine, log }: Pick<LogSlice, 'machine' | 'log'>,
+    members: readonly Pick<NewMember, 'incident' | 'signature' | 'at'>[],
+  ): Promise<void> {
     await sql`
       WITH m AS MATERIALIZED (
         SELECT * FROM unnest(

@@ -69,8 +69,7 @@ async function main(): Promise<void> {
   const config = readFleetConfig(process.env, process.cwd());
   if (isAdministration(command)) {
     const request = requestIn(command, names, labelsIn(values.label));
-    const note = (line: string): void => void process.stderr.write(`${line}\n`);
-    const answer = await administerBy(config, request, note);
+    const answer = await administerBy(config, request, notice);
     if (answer !== undefined) print(answer);
   } else if (command === 'migrate') await migrateDatabase(config);
   else if (command === 'pubkey') print(verifierKeyOf(await openSigner(config.keyPath, config.name)));

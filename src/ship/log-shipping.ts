@@ -33,6 +33,10 @@ const SECONDS_A_BATCH = 30;
  * the anchor of a quiet log does not grow old. In milliseconds.
  */
 const QUIET = 6 * HOUR;
+/** What to do about a log that the fleet knows as that of another machine. */
+const OTHERS_LOG =
+  'THE FLEET KNOWS THIS LOG AS THAT OF ANOTHER MACHINE: where this one was cloned from it, begin the log here again; where it has ' +
+  'another name now, revoke the old name at the fleet (src/ship/README.md, "A cloned machine").';
 /** An answer that takes longer is worth a line, in milliseconds. */
 const SLOW = 10 * SECOND;
 
@@ -273,6 +277,7 @@ export class LogShipping {
       const stored = await this.#answerOf('fleet', fleet.store(name, batch, extent, signal));
       onReached('fleet', true);
       count('stored', { entries: batch.lines.length, sent: stored.sent });
+      progress.isOthers = false;
       // It has not shown that it has more.
       progress.took(Math.min(stored.through, batch.last), timeIn(batch.lines.at(-1)!));
       if (stored.anchor !== undefined) onAnchor(stored.anchor);
@@ -302,6 +307,9 @@ export class LogShipping {
     if (code === 'diverged') {
       progress.foundToDiverge();
       say('error', `THE FLEET HOLDS ANOTHER PAST OF THIS LOG: ${error.message}`, fields);
+    } else if (code === 'wrong_machine') {
+      progress.isOthers = true;
+      say('error', `${OTHERS_LOG} ${error.message}`, fields);
     } else {
       say('warn', error.message, fields);
     }

@@ -86,5 +86,8 @@ function addProgress(registry: Registry, progress: Progress, clock: Clock): void
     'When the fleet last took a batch; 0 for never.',
     () => progress.acceptedAt / SECOND,
   );
+  add('wrong_machine', 'Whether the fleet knows this log as that of another machine: 1 or 0.', () =>
+    progress.isOthers ? 1 : 0,
+  );
   add('diverged', 'Whether the fleet holds another past of this log: 1 or 0.', () => (progress.diverged ? 1 : 0));
 }

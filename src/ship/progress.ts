@@ -23,6 +23,8 @@ export class Progress {
   acceptedAt = 0;
   /** Whether the fleet holds another past of this log as well. */
   diverged = false;
+  /** Whether the fleet knows this log as that of another machine, and takes nothing of it. */
+  isOthers = false;
   /** Whether that was found by this process. */
   foundDivergence = false;
   #marks: { readonly at: number; readonly through: number }[] = [];

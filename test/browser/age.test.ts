@@ -147,6 +147,17 @@ describe('the console: how old it is what it says', () => {
     }
   });
 
+  it('has a first heading also where the script of a view can’t be read', async () => {
+    const service = await start(new ServiceHome(directory()));
+    const tab = await open('about:blank');
+    await tab.route(/\/statecharts-view-[^/]*\.js/, (route) => route.abort());
+    await tab.goto(addressOf(service, '#/statecharts'));
+    await tab.getByText('This view could not be read').waitFor();
+    expect(await tab.getByRole('heading', { level: 1 }).allTextContents()).to.deep.equal(['Statecharts']);
+    expect(await violations(tab)).to.deep.equal([]);
+    tab.complaints.splice(0);
+  });
+
   it('begins from the present state when its position has left the log', async () => {
     const service = await start(new ServiceHome(directory()));
     const tab = await open(addressOf(service));

@@ -1,7 +1,7 @@
 /** Machines that are not as the fleet knows them: another clock, an old image, two shippers. */
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { MINUTE, SECOND } from '../../src/clock.ts';
+import { HOUR, MINUTE, SECOND } from '../../src/clock.ts';
 import { Postgres } from '../fleet/support/postgres.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 import { FleetUnderFault, onPostgres } from './support/fleet-under-fault.ts';
@@ -10,7 +10,7 @@ import { libfaketime, needs } from './support/needs.ts';
 import { until } from './support/until.ts';
 
 onPostgres('given a fleet with machines that are not as they were', function limited() {
-  this.timeout(rounds(4, 10) * MINUTE);
+  this.timeout(rounds(4, 30) * MINUTE);
   const directory = temporaryDirectories();
   let postgres: Postgres;
   let fleet: FleetUnderFault;
@@ -55,6 +55,34 @@ onPostgres('given a fleet with machines that are not as they were', function lim
         expect(await fleet.alarms(right.name)).to.deep.equal([]);
       });
     }
+  });
+
+  describe('by a log whose beginning is archived', () => {
+    needs('libfaketime');
+
+    it('what is written then comes like all before', async () => {
+      const segments = { AUDIT_SEGMENT_BYTES: '20000' };
+      const machine = await fleet.add('old', { LD_PRELOAD: libfaketime(), FAKETIME: '-3d', ...segments });
+      machine.load();
+      await fleet.takes(60);
+      await machine.rest();
+      await machine.killShippers();
+      await machine.killRecorder();
+      machine.clock = segments;
+      await machine.record();
+      const before = new Date(Date.now() - 25 * HOUR).toISOString();
+      // It verifies its log first.
+      await until(async () => (await machine.recorder.post('/api/v1/archive', { before })).status === 200);
+      expect((await machine.recorder.send('GET', '/api/v1/log')).status).to.equal(410);
+      machine.ship();
+      for (let count = 0; count < 5; count++)
+        expect((await machine.recorder.report({ description: `after ${count}` })).status).to.equal(201);
+      await until(async () => {
+        const { headers } = await machine.recorder.send('HEAD', '/api/v1/log?archived=true');
+        return (await fleet.stored('old')) === Number(headers['log-entries']);
+      });
+      expect((await fleet.alarms('old')).filter(({ kind }) => kind === 'log_diverged')).to.deep.equal([]);
+    });
   });
 
   it('restored from an old image, both histories are kept, and the fleet says from where they differ', async () => {

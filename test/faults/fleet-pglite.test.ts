@@ -28,7 +28,7 @@ function fill(place: string, ballast: string, left: number): void {
 }
 
 describe('given a fleet on PGlite', function limited() {
-  this.timeout(rounds(4, 60) * MINUTE);
+  this.timeout(rounds(6, 60) * MINUTE);
   const directory = temporaryDirectories();
   let fleet: EmbeddedFleet;
   afterEach(() => fleet?.end());

@@ -148,6 +148,47 @@ onEachEngine('the counts of campaigns', (engine) => {
     expect(await numbers()).to.deep.equal([3, 1, 3]);
   });
 
+  it('count what goes on in the history that a machine has now, and say what only the one has that it has left', async () => {
+    const log = new MachineLog('a');
+    const [kept, resolved] = [log.report({ x: 'same' }), log.report({ x: 'same' })] as const;
+    const image = log.copyThrough(log.through);
+    log.command(resolved, 'resolve');
+    const lost = log.report({ x: 'same' });
+    const other = new MachineLog('d');
+    other.report({ x: 'same' });
+    await fleet.take('a', log.lines);
+    await fleet.take('d', other.lines);
+    const read = async () => {
+      await look();
+      const [{ campaign, incidents, unresolved }] = await shown('', TOKEN);
+      const { json } = await fleet.send('GET', `/api/v1/campaigns/${campaign}`, { token: TOKEN });
+      const members = json.members.filter(({ machine }: { machine: string }) => machine === 'a');
+      const of = (left: boolean) =>
+        members
+          .flatMap((one: { left: boolean; incident: string }) => (one.left === left ? [one.incident] : []))
+          .toSorted();
+      return { incidents, unresolved, here: of(false), left: of(true) };
+    };
+    expect(await read()).to.deep.equal({
+      incidents: 4,
+      unresolved: 3,
+      here: [kept, resolved, lost].toSorted(),
+      left: [],
+    });
+    const from = image.through + 1;
+    image.command(kept, 'acknowledge');
+    await fleet.take('a', image.lines.slice(from - 1), from);
+    // The image knows nothing of the resolution.
+    const back = { incidents: 4, here: [kept, resolved].toSorted(), left: [lost] };
+    expect(await read()).to.deep.equal({ ...back, unresolved: 4 });
+    for (const id of [kept, resolved]) {
+      const next = image.through + 1;
+      image.command(id, 'resolve');
+      await fleet.take('a', image.lines.slice(next - 1), next);
+    }
+    expect(await read()).to.deep.equal({ ...back, unresolved: 2 });
+  });
+
   it('are counted again when read models were made again, by a process that has looked before', async () => {
     let now = systemClock.monotonic();
     const campaigns = new Campaigns({

@@ -71,6 +71,22 @@ describe('the shipper', () => {
     expect(fleet.announced.at(-1)).to.equal(3503);
   });
 
+  it('says what to do about a log that the fleet knows as another machine’s', async () => {
+    recorder.lines = chain(5);
+    const error = 'entry 3 is an anchor of this fleet for another machine';
+    const expected = { machine: MACHINE, log: recorder.log };
+    fleet.instead = () => [409, { error, code: 'wrong_machine', expected }];
+    const shipper = start();
+    await eventually(() => shipper.progress.isOthers);
+    const { level, message } = said.find(({ fields }) => fields.code === 'wrong_machine')!;
+    expect(level).to.equal('error');
+    expect(message).to.include('ANOTHER MACHINE').and.to.include('begin the log here again').and.to.include(error);
+    expect(shipper.progress.behind).to.equal(5);
+    fleet.instead = () => undefined;
+    await eventually(() => fleet.lines(recorder.log).length === 5);
+    await eventually(() => !shipper.progress.isOthers);
+  });
+
   it('goes on where the fleet says, and sends nothing twice', async () => {
     recorder.lines = chain(2000);
     await once();

@@ -220,6 +220,12 @@ async function silenceOne(silence: object, machine: string | undefined): Promise
 }
 
 const BY_LABEL = '/api/v1/silences/by-label';
+interface EndPreview {
+  /** On how many machines silences of the act run. */
+  readonly count: number;
+  readonly machines_digest: string;
+}
+
 /** How long the machines are waited for, and how often the act is read. */
 const PATIENCE = 20 * SECOND;
 const LOOK_EVERY = 1 * SECOND;
@@ -243,7 +249,7 @@ async function silenceLabel(label: string, shown: number, silence: object, keys:
   const waits = pending === 0 ? '' : `, ${counted(pending, 'machine')} under way,`;
   return {
     where: `${done === count ? ` on ${counted(done, 'machine')}` : ` on ${done} of ${count} machines`}${waits}${why}`,
-    undo: () => void endSilencesOf(act.act, done),
+    undo: () => void endSilencesOf(act.act),
   };
 }
 
@@ -313,11 +319,31 @@ const Where = ({ place, machines, onChange }: WhereProps) => {
   );
 };
 
-/** Ends what an act has added. @param count on how many machines */
-async function endSilencesOf(act: string, count: number): Promise<void> {
+/** How long an undo waits for silences that machines have added a moment ago. */
+const SETTLED = 3 * SECOND;
+
+/** Ends what an act has added and what runs still: meanwhile machines may have added theirs, and people ended some. */
+async function endSilencesOf(act: string): Promise<void> {
   try {
-    await perform(`${BY_LABEL}/end`, { act, reason: 'undone', confirm: count });
-    announce(`The silences are being ended on ${counted(count, 'machine')}`);
+    const until = Date.now() + SETTLED;
+    const look = async () => {
+      const { done, pending } = (await read<LabelAct>(`${BY_LABEL}/${act}`)).body;
+      const { count, machines_digest } = (await read<EndPreview>(`${BY_LABEL}/end?act=${act}`)).body;
+      return { done, pending, count, machines_digest };
+    };
+    let found = await look();
+    while ((found.pending > 0 || found.count < found.done) && Date.now() < until) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY));
+      found = await look();
+    }
+    const { pending, count, machines_digest } = found;
+    if (count > 0) await perform(`${BY_LABEL}/end`, { act, reason: 'undone', confirm: count, machines_digest });
+    const others = pending === 0 ? '' : `; ${counted(pending, 'machine')} may still add one`;
+    announce(
+      count === 0
+        ? `No silence of these runs now${others}`
+        : `The silences are being ended on ${counted(count, 'machine')}${others}`,
+    );
     silences.refresh();
   } catch (error) {
     if (!(error instanceof NotSent)) announce(`The silences were not ended: ${reasonOf(error)}`);

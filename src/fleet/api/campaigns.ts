@@ -176,6 +176,8 @@ interface MemberRow {
   readonly machine: string;
   readonly name: string | null;
   readonly log: string;
+  /** Whether the machine has left this history. */
+  readonly left: boolean;
   readonly incident: string;
   readonly at: Date;
   readonly state: string | null;
@@ -198,7 +200,7 @@ async function membersOf(
   const from = sql`${at === undefined ? of.first_at.toISOString() : placeTime(at)}::timestamptz`;
   // With values that are known beforehand: then an index gives the order.
   const { rows } = await sql<MemberRow>`
-    SELECT m.machine, n.name, m.log, m.incident, m.at, i.state, i.rank, i.source
+    SELECT m.machine, n.name, m.log, l.active IS FALSE AS left, m.incident, m.at, i.state, i.rank, i.source
     FROM (
       SELECT m.machine, m.log, m.incident, m.at FROM campaign_members m
       WHERE m.signature = ${of.signature} AND m.at >= ${from} AND m.at <= ${of.last_at.toISOString()}::timestamptz
@@ -207,6 +209,7 @@ async function membersOf(
       ORDER BY m.at, m.machine, m.incident LIMIT ${limit}::bigint
     ) AS m
       LEFT JOIN machines n ON n.machine = m.machine
+      LEFT JOIN logs l ON l.machine = m.machine AND l.log = m.log
       LEFT JOIN incidents i ON i.machine = m.machine AND i.log = m.log AND i.id = m.incident
     ORDER BY m.at, m.machine, m.incident`.execute(db);
   return rows;

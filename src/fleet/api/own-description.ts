@@ -247,6 +247,7 @@ export const OWN_SCHEMAS: Readonly<Record<string, Schema>> = {
         machine: text,
         name: text,
         log: text,
+        left: flag,
         incident: text,
         at: time,
         state: orNull(text),

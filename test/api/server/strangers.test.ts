@@ -86,10 +86,13 @@ describe('a server among strangers', () => {
       lazy.push(socket);
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
-    // A reader that reads is served in the meantime.
-    const began = performance.now();
-    expect((await ask(server, '/api/v1/incidents')).text).to.have.length(LARGE.length + 2);
-    expect(performance.now() - began).to.be.below(4000);
-    for (const socket of lazy) socket.destroy();
+    try {
+      // A reader that reads is served in the meantime: before the others are cut because their time is over.
+      const began = performance.now();
+      expect((await ask(server, '/api/v1/incidents')).text).to.have.length(LARGE.length + 2);
+      expect(performance.now() - began).to.be.below(15_000);
+    } finally {
+      for (const socket of lazy) socket.destroy();
+    }
   });
 });

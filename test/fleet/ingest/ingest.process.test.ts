@@ -129,7 +129,7 @@ onEachEngine('ingest', (engine) => {
         WHERE machine = ${machine}`.execute(db);
     const refusal = await refusalOf(other.store(batchOf(log, last)));
     expect(refusal).to.include({ code: 'quota_exceeded' });
-    expect(refusal.fields!.retry_after).to.be.within(1, last);
+    expect(refusal.fields.retry_after).to.be.within(1, last);
     expect((await rowOf(log.id))[0]!.through).to.equal(last - 1);
     await setUntil(-1);
     const later = await other.store(batchOf(log, last));
