@@ -151,10 +151,15 @@ function lookForRoom(of: SyncedFolder): void {
   });
 }
 
-/** How many bytes the disk has left. */
+/** How many bytes the disk has left; infinite where it can't be asked. */
 function roomOf({ folder: of }: SyncedFolder): number {
-  const { bavail, bsize } = statfsSync(of);
-  return bavail * bsize;
+  try {
+    const { bavail, bsize } = statfsSync(of);
+    return bavail * bsize;
+  } catch {
+    // Says nothing about room. What is wrong with the folder shows where PostgreSQL uses it.
+    return Number.POSITIVE_INFINITY;
+  }
 }
 
 /** A checkpoint that fails leaves the log of changes as it is, so nothing is lost: it grows until one succeeds. */
