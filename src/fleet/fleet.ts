@@ -72,7 +72,7 @@ export interface FleetCore {
   readonly enrolment: Enrolment;
   readonly ingest: Ingest;
   /** What is wrong with a database that goes on. */
-  troubles(): Troubles;
+  readonly troubles: () => Troubles;
 }
 
 /**

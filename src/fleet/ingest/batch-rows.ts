@@ -77,7 +77,8 @@ function longTexts(values: readonly string[]): RawBuilder<unknown> {
 
 /** The last lines of a batch, without the newline of the last: a body is sent as it came, as to write it again takes time. */
 function lastLines(body: Buffer, count: number): Buffer {
-  const end = body.length - 1;
+  // The last line of a batch may have none.
+  const end = body.at(-1) === NEWLINE ? body.length - 1 : body.length;
   let from = end;
   for (let left = count; left > 0; left--) from = body.lastIndexOf(NEWLINE, from - 1);
   return body.subarray(from + 1, end);
