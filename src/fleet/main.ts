@@ -47,6 +47,8 @@ const ALONE = ['serve', 'migrate', 'pubkey', 'schema'];
 
 class UsageError extends Error {}
 
+/** What a person is told besides: a script reads the output alone. */
+const notice = (text: string): void => void process.stderr.write(`${text}\n`);
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
 async function main(): Promise<void> {
