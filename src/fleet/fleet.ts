@@ -33,6 +33,7 @@ import { layoutOf, migrate, requireLayout } from './migrations.ts';
 import { Sums } from './read-models/sums.ts';
 import { Quotas } from './quotas.ts';
 import { Seal } from './sealed.ts';
+import { Upkeep } from './upkeep.ts';
 import { startWatch } from './watch.ts';
 import { openSigner } from './signer-file.ts';
 
@@ -194,6 +195,7 @@ export async function startFleet(
       campaigns,
       acts: [acts, releases, silences],
       sums: new Sums({ db, clock }),
+      ...('folder' in database && { upkeep: new Upkeep({ db, clock }) }),
       log,
     });
     return {

@@ -12,6 +12,8 @@ export interface WatchOptions {
   /** What completes acts on many machines. */
   readonly acts: readonly { complete(): Promise<void> }[];
   readonly sums: Sums;
+  /** Where the database has none of its own. */
+  readonly upkeep?: { look(): Promise<void> };
   readonly log: { warn(fields: object, message: string): void };
 }
 
@@ -22,7 +24,7 @@ export interface Watch {
 }
 
 /** Looks for alarms, campaigns and acts that are not complete, until it is stopped. A look that fails is tried again. */
-export function startWatch({ alarms, campaigns, acts, sums, log }: WatchOptions): Watch {
+export function startWatch({ alarms, campaigns, acts, sums, upkeep, log }: WatchOptions): Watch {
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;
   let under: Promise<void> | undefined;
@@ -39,6 +41,7 @@ export function startWatch({ alarms, campaigns, acts, sums, log }: WatchOptions)
     await attempt('campaigns', () => campaigns.look());
     for (const one of acts) await attempt('acts', () => one.complete());
     await attempt('sums', () => sums.make());
+    if (upkeep !== undefined) await attempt('upkeep', () => upkeep.look());
   };
   const look = (): Promise<void> => (under ??= all().finally(() => (under = undefined)));
   const again = (): void => {
