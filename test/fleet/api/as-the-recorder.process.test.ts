@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { CLASSES, CONTAINMENT_STATUSES, RESOLUTIONS, SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
+import { DAY } from '../../../src/clock.ts';
 import type { DatabasePlace } from '../../../src/fleet/database.ts';
 import type { ActionView } from '../../../src/containment/posture-reads.ts';
 import { SORTS } from '../../../src/query/list-query.ts';
@@ -78,7 +79,7 @@ async function work(recorder: LocalService, rounds: number): Promise<void> {
       await recorder.post('/api/v1/silences', {
         ...(chance() < 0.5 ? { source: [one(SOURCES)] } : { q: one(['alpha', 'beta', 'プロ']) }),
         ...(chance() < 0.3 && { severity: [one(SEVERITIES)] }),
-        until: '2027-06-01T00:00:00Z',
+        until: new Date(Date.now() + 30 * DAY).toISOString(),
         reason: words(),
         by,
       });
