@@ -321,6 +321,13 @@ function partsOf(text: string): readonly unknown[] {
   }
 }
 
+/** The first entry whose time is uncertain by a jump of the clock: a machine may send anything. */
+function beginOfJump({ seq, line }: { readonly seq: number; readonly line: string }): number {
+  const { data } = JSON.parse(line) as { readonly data?: { readonly after_seq?: unknown } };
+  const after = data?.after_seq;
+  return Number.isSafeInteger(after) && (after as number) < seq ? (after as number) + 1 : seq;
+}
+
 /** How many jumps of a machine's clock count. */
 const MOST_JUMPS = 100;
 
@@ -332,15 +339,17 @@ async function firstSince(db: FleetDatabase, { machine, log }: LogName, since: n
   const { rows: histories } = await sql<{ log: string; first: number; until: number }>`
     SELECT log, first, least(until, ${last + 1}::bigint) AS until FROM (${pastOf({ machine, log })}) AS past
     WHERE first <= ${last} ORDER BY first`.execute(db);
-  const { rows: jumps } = await sql<{ seq: number }>`${entriesOf(
+  const { rows } = await sql<{ seq: number; line: string }>`${entriesOf(
     { machine, log },
-    sql`e.seq`,
+    sql`e.seq, e.line`,
     sql`e.event = 'clock.jumped'`,
     MOST_JUMPS,
   )}`.execute(db);
+  // The times of the entries since the look before may be of either clock.
+  const jumps = rows.map(beginOfJump).toSorted((one, other) => one - other);
   const parts = histories.flatMap((history) => {
-    const own = jumps.map(({ seq }) => seq).filter((seq) => seq > history.first && seq < history.until);
-    const begins = [history.first, ...own];
+    const own = jumps.filter((seq) => seq > history.first && seq < history.until);
+    const begins = [history.first, ...new Set(own)];
     return begins.map((first, place) => ({
       machine,
       log: history.log,

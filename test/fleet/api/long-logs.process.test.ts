@@ -90,11 +90,14 @@ function longLogs(place: () => DatabasePlace): void {
     // An hour back, and 100 entries later as much forward.
     const [back, begun] = [3_600_000, Date.parse('2026-11-01T00:00:00Z')];
     const at = () => new Date(begun + 1000 * log.through - back).toISOString();
-    const jump = (jumped: number) => ({
+    const jump = (jumped: number, after = log.through) => ({
       event: 'clock.jumped',
-      data: { after_seq: log.through, after: at(), jumped_ms: jumped },
+      data: { after_seq: after, after: at(), jumped_ms: jumped },
     });
-    log.append({ ...jump(-back), timestamp: at() } as never);
+    // The machine notes it a little later.
+    for (let count = 0; count < 30; count++)
+      log.append({ event: 'service.started', timestamp: at(), data: {} } as never);
+    log.append({ ...jump(-back, 100), timestamp: at() } as never);
     const first = log.through;
     for (let count = 0; count < 100; count++)
       log.append({ event: 'service.started', timestamp: at(), data: {} } as never);
@@ -102,7 +105,7 @@ function longLogs(place: () => DatabasePlace): void {
     log.fill(400);
     await fleet.take('oven-1', log.lines);
     const times = log.lines.map((line) => Date.parse((JSON.parse(line) as { timestamp: string }).timestamp));
-    for (const since of [begun, times[50]!, times[99]! + 1, times[first + 10]!, times[300]! - 500, times.at(-1)!]) {
+    for (const since of [begun, times[50]!, times[99]!, times[99]! + 1, times[first + 10]!, times[300]! - 500, times.at(-1)!]) {
       const expected = times.findIndex((time) => time >= since) + 1;
       const { after } = (await read(`/incidents/changes?machine=oven-1&since=${new Date(since).toISOString()}`)) as {
         after: number;
