@@ -154,13 +154,11 @@ describe('the console of the fleet, as that of one recorder', function () {
     const isEnded = async ({ recorder }: SmallMachine): Promise<boolean> =>
       (await recorder.get('/api/v1/silences')).json[0].state === 'ended';
     // Somebody ends one of them first: what is undone is what runs then.
-    const silences = (await fleet.read('/api/v1/silences?machine=berlin-1')) as readonly { id: string }[];
-    const [{ id }] = silences as [{ id: string }];
+    const running = async (): Promise<number> => (await fleet.read(`/api/v1/silences/by-label/end?act=${act}`)).count;
+    await fleet.until(running, (count) => count === 2);
+    const [{ id }] = (await fleet.read('/api/v1/silences?machine=berlin-1')) as [{ id: string }];
     await one.recorder.post('/api/v1/silences/end', { id, by: 'ada' });
-    await fleet.until(
-      async () => (await fleet.read(`/api/v1/silences/by-label/end?act=${act}`)).count,
-      (count) => count === 1,
-    );
+    await fleet.until(running, (count) => count === 1);
     await tab.getByRole('button', { name: /^Undo/ }).click();
     await fleet.until(async () => (await isEnded(one)) && (await isEnded(two)), Boolean);
     await tab.goto(address('#/commands'));

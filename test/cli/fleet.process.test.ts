@@ -79,6 +79,10 @@ describe('the command line at a fleet', () => {
     );
     // The fleet finds the machine of an incident, and it is waited for as well.
     expect(await ask('ack', ids[1]!)).to.include('acknowledged');
+    await fleet.until(
+      () => fleet.read(`/api/v1/incidents/get?machine=oven-2&id=${ids[1]}`),
+      ({ state }) => state === 'acknowledged',
+    );
   });
 
   it('says what has changed on all machines, and goes on where it ended', async () => {
@@ -114,7 +118,7 @@ describe('the command line at a fleet', () => {
     expect(machines).to.match(/freeze_agent \((?:not confirmed|overdue)\)/);
     expect(await ask('fleet', 'machines', '--label', 'site=berlin')).not.to.include('oven-2');
     await fleet.fleet.enrolment.rename('oven-2', 'bread', 'root');
-    expect(await ask('fleet', 'machines', '--machine', 'bread')).to.match(/^bread \(oven-2\) +\d+s/m);
+    expect(await ask('fleet', 'machines', '--machine', 'bread')).to.match(/^bread \(oven-2\) +\d+[sm]/m);
     await fleet.fleet.enrolment.rename('oven-2', 'oven-2', 'root');
     await fleet.fleet.enrolment.invite('oven-3', {}, 'root');
     await fleet.fleet.enrolment.revoke('oven-3', 'root');

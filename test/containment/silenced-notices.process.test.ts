@@ -76,7 +76,7 @@ describe('a silenced incident', () => {
   it('is told when the time of the silence is over while the service does not run', async () => {
     const { home, env, gets, got, times, recordsReminders } = await prepare();
     const first = await start(home, { env });
-    const until = new Date(Date.now() + 10_000).toISOString();
+    const until = new Date(Date.now() + 20_000).toISOString();
     const silence = { class: [], source: ['noisy'], severity: [], until, reason: 'planned work' };
     expect((await first.post('/api/v1/silences', silence)).status).to.equal(201);
     const noisy = (await first.report({ source: 'noisy', severity: 'low' })).json.id;

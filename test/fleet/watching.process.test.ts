@@ -167,7 +167,7 @@ describe('watching the fleet', () => {
     // The grace of the process is over, and the status comes once a minute.
     await new Promise((resolve) => setTimeout(resolve, 25_000));
     await fleet.fleet.look();
-    expect(await fleet.read('/api/v1/fleet/incidents')).to.deep.equal([]);
+    expect(await fleet.read('/api/v1/fleet/incidents?open=true')).to.deep.equal([]);
     expect(await machines('?silent=true')).to.deep.equal([]);
   });
 

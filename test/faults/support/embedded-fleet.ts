@@ -101,7 +101,7 @@ export class EmbeddedFleet {
       return code as number | null;
     });
     this.listening = new Promise((resolve, reject) => {
-      child.once('exit', (code) => reject(new Error(`the fleet has ended (${code}): ${this.said}`)));
+      child.once('close', (code) => reject(new Error(`the fleet has ended (${code}): ${this.said}`)));
       createInterface({ input: child.stdout }).on('line', (line) => {
         const [, port] = /"port":(\d+).*"msg":"listening"/.exec(line) ?? [];
         if (port === undefined) return;

@@ -62,7 +62,7 @@ describe('who is bound to some machines', () => {
     expect((await get('incidents?cursor=~AAAA')).status).to.equal(400);
   });
 
-  it('is told which parameters name machines, where one is unknown', async () => {
+  it('gets the parameters that name machines, where one is unknown', async () => {
     const { status, json } = await get('incidents?ring=a');
     expect(status).to.equal(400);
     expect(json.error).to.match(/^unknown parameter "ring" \(allowed: machine, site, label\.NAME, class, /);
