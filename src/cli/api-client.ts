@@ -280,6 +280,7 @@ interface Stored {
   readonly status: 'pending' | 'done' | 'refused' | 'expired';
   readonly answer: { readonly status: number; readonly body: object } | null;
   readonly reason: string | null;
+  readonly fetched_at: string | null;
 }
 
 /**
@@ -287,13 +288,14 @@ interface Stored {
  * @throws Refused with the machine's reason, or because it has not answered yet
  */
 function fateOf<Body>(body: Body): Body | undefined {
-  const { id, machine, status, answer, reason } = body as Partial<Stored>;
+  const { id, machine, status, answer, reason, fetched_at: fetchedAt } = body as Partial<Stored>;
   if (id?.startsWith('CMD-') !== true || machine === undefined) return undefined;
   if (status === 'done') return (answer?.body ?? {}) as Body;
   if (status === 'refused') return refuse(answer?.status ?? 409, { error: reason ?? 'refused', ...answer?.body });
   const waits = `${machine} has not answered within ${WAITS} s; the command waits for it: incident-recorder fleet commands shows ${id}`;
+  if (status !== 'expired') return refuse(202, { error: waits });
   const late = `${machine} has not fetched it in time, so nothing was done there: incident-recorder fleet machines says when it was heard`;
-  return refuse(202, { error: status === 'expired' ? late : waits });
+  return refuse(202, { error: fetchedAt === null ? late : `${machine}: ${reason ?? 'the command has expired'}` });
 }
 
 function refuse(status: number, body: Refused['body']): never {

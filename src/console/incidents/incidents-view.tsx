@@ -5,7 +5,7 @@ import { IncidentView } from '../incident/incident-view.tsx';
 import { type Filters, isGrouped, readFilters } from '../filters.ts';
 import { useActs } from '../keyboard.ts';
 import { leftAt } from '../last-seen.ts';
-import { silentMachines } from '../of-fleet/live-fleet.ts';
+import { areAlarmsKnown, silentMachines } from '../of-fleet/live-fleet.ts';
 import { heard, isOld } from '../live-entries.ts';
 import { Notice } from '../parts/notice.tsx';
 import { goTo, incidentFragment, route } from '../route.ts';
@@ -177,6 +177,14 @@ const NothingThere = ({ filters }: { readonly filters: Filters }) => {
           </a>
           : what happens there is not known.
         </p>
+        {others}
+      </Notice>
+    );
+  }
+  if (!areAlarmsKnown.value) {
+    return (
+      <Notice kind="empty" title="Nothing needs attention on the machines that are heard">
+        <p>Which machines are silent is not known yet.</p>
         {others}
       </Notice>
     );

@@ -336,14 +336,16 @@ async function endSilencesOf(act: string): Promise<void> {
       await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY));
       found = await look();
     }
-    const { pending, count, machines_digest } = found;
+    const { pending, done, count, machines_digest } = found;
     if (count > 0) await perform(`${BY_LABEL}/end`, { act, reason: 'undone', confirm: count, machines_digest });
-    const others = pending === 0 ? '' : `; ${counted(pending, 'machine')} may still add one`;
-    announce(
+    const runs =
       count === 0
-        ? `No silence of these runs now${others}`
-        : `The silences are being ended on ${counted(count, 'machine')}${others}`,
-    );
+        ? 'The fleet knows none that runs now'
+        : `The silences are being ended on ${counted(count, 'machine')}`;
+    const unknown =
+      done > count ? [`${counted(done - count, 'other')} may have been ended before, or may not be known yet`] : [];
+    const coming = pending > 0 ? [`${counted(pending, 'machine')} may still add one`] : [];
+    announce([runs, ...unknown, ...coming].join('; '));
     silences.refresh();
   } catch (error) {
     if (!(error instanceof NotSent)) announce(`The silences were not ended: ${reasonOf(error)}`);

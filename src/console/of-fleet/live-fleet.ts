@@ -157,6 +157,11 @@ export const allAlarms = computed((): readonly FleetIncident[] => {
   return [...new Map(all.map((one) => [keyOf(one), one])).values()];
 });
 
+/** Whether the alarms that are not over are known; at a recorder there are none. */
+export const areAlarmsKnown = computed(
+  (): boolean => !isFleet || (rewrittenPasts.value.value !== undefined && openAlarms.value.value !== undefined),
+);
+
 /** How many machines are silent, as far as it is known; 0 at a recorder. */
 export const silentMachines = computed(
   (): number => allAlarms.value.filter(({ kind }) => kind === 'machine_silent').length,

@@ -85,7 +85,7 @@ export const MachineView = ({ machine }: { readonly machine: string }) => {
               <Fact name="Policy">
                 <PolicyOf one={one} />
               </Fact>
-              <Fact name="In force">
+              <Fact name="Asked for">
                 <PostureOf one={one} />
               </Fact>
               <Fact name="Health">

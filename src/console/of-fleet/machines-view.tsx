@@ -48,12 +48,13 @@ const Machines = () => {
             <FindMachines typed={typed} onType={setTyped} found={shown.length} />
             <Labels chosen={labels} />
             <section class="card rows machines" aria-label="Machines">
-              <Columns names={['Machine', 'Last heard', 'Log', 'Policy', 'In force', 'Incidents']} />
+              <Columns names={['Machine', 'Last heard', 'Log', 'Policy', 'Asked for', 'Incidents']} />
               {shown.length === 0 && (
                 <p class="empty muted">
                   {all.length === 0 && labels.length === 0 ? (
                     <>
-                      No machine is enrolled yet. <code>incident-recorder fleet enrol NAME</code> at the fleet prints a
+                      No machine that you see is enrolled yet. At the fleet,{' '}
+                      <code>incident-recorder fleet enrol NAME</code> (<code>incident-fleet enrol NAME</code>) prints a
                       secret that admits one.
                     </>
                   ) : (
@@ -156,7 +157,7 @@ const MachineRow = ({ one }: { readonly one: FleetMachine }) => (
     <Cell label="Policy">
       <PolicyOf one={one} />
     </Cell>
-    <Cell label="In force">
+    <Cell label="Asked for">
       <PostureOf one={one} />
     </Cell>
     <Cell label="Incidents">

@@ -7,7 +7,7 @@ import { troubles } from '../frame/troubles.ts';
 import { silencedCount, snoozedCount, sumOf } from '../incidents/saved-views.ts';
 import { isOld } from '../live-entries.ts';
 import { useLiveResource } from '../live-resource.ts';
-import { allAlarms, inForce } from '../of-fleet/live-fleet.ts';
+import { allAlarms, areAlarmsKnown, inForce, openAlarms, rewrittenPasts } from '../of-fleet/live-fleet.ts';
 import { Since } from '../parts/age.tsx';
 import { ContainmentMark, SeverityMark, SeverityShape } from '../parts/marks.tsx';
 import { AsOf } from '../parts/time.tsx';
@@ -32,7 +32,8 @@ export const AttentionSection = () => {
     undefined,
   );
   const lines = useLines();
-  const isUnread = useLiveResource(inForce) === undefined && isFleet;
+  const isUnread = (useLiveResource(inForce) === undefined && isFleet) || !areAlarmsKnown.value;
+  const isRefused = [inForce, openAlarms, rewrittenPasts].some(({ fault }) => fault.value !== undefined);
   const more = lines.length - MOST_LINES;
   const list = fragmentOf({ view: 'incidents', query: ATTENTION });
   return (
@@ -83,7 +84,9 @@ export const AttentionSection = () => {
           {isOld.value
             ? 'What needs attention now is not known.'
             : isUnread
-              ? 'Reading…'
+              ? isRefused
+                ? 'What is wrong on machines is not known.'
+                : 'Reading…'
               : 'Nothing is overdue, silent or waiting.'}
         </p>
       ) : (
