@@ -9,6 +9,7 @@ import { relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import { SECOND } from '../clock.ts';
 import { type ErrorCode, RecorderError } from '../errors.ts';
+import { isUnreachable, whyUnreachable } from './database.ts';
 import { administer, type Administered, ADMINISTRATION, type AdministrationRequest } from './administration.ts';
 
 /** What Linux takes as the path of a socket, in bytes. */
@@ -70,7 +71,8 @@ async function answer(socket: Socket, core: Administered): Promise<void> {
   try {
     const request = requestIn(await firstLine(socket));
     say({ answer: (await administer(core, request, (note) => say({ note }))) ?? null });
-  } catch (error) {
+  } catch (thrown) {
+    const error = isUnreachable(thrown) ? new RecorderError('log_unavailable', whyUnreachable(thrown)) : thrown;
     const known = error instanceof RecorderError;
     say({ error: known ? error.message : String((error as Error)?.stack ?? error), code: known ? error.code : null });
   }

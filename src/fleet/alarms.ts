@@ -42,7 +42,8 @@ export interface AlarmsOptions {
 
 export class FleetAlarms {
   readonly #options: AlarmsOptions;
-  readonly #started: number;
+  /** Since when machines could be heard: the start, or when the database was there again. */
+  #started: number;
   #looked = -Infinity;
 
   constructor(options: AlarmsOptions) {
@@ -50,12 +51,22 @@ export class FleetAlarms {
     this.#started = options.clock.monotonic();
   }
 
-  /** Opens and closes what is due, unless somebody has just looked. */
+  /** Opens and closes what is due, unless somebody has just looked. @throws what the database throws */
   async look(): Promise<void> {
-    const { clock, silentAfter } = this.#options;
-    const now = clock.monotonic();
+    const now = this.#options.clock.monotonic();
     if (now - this.#looked < LOOK_EVERY) return;
     this.#looked = now;
+    try {
+      await this.#lookAt(now);
+    } catch (error) {
+      // Where nothing can be stored, it is not stored either who was heard.
+      this.#started = this.#options.clock.monotonic();
+      throw error;
+    }
+  }
+
+  async #lookAt(now: number): Promise<void> {
+    const { silentAfter } = this.#options;
     await this.#close();
     if (now - this.#started >= Math.min(silentAfter, LONGEST_GRACE)) await this.#openSilent();
     await this.#openSkewed();

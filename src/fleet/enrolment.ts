@@ -95,6 +95,7 @@ export class Enrolment {
       .selectFrom('machines')
       .select('machine')
       .where((or) => or.or([or('machine', '=', name), or('name', '=', name)]))
+      .orderBy((or) => or('machine', '=', name), 'desc')
       .executeTakeFirst();
     if (row === undefined) throw new RecorderError('not_found', `the fleet knows no machine ${name}`);
     return row.machine;

@@ -131,17 +131,17 @@ const CHECKPOINT_FAILED =
 /** Anchors of one fleet are signed with one key. @throws RecorderError `config` */
 async function requireOwn(db: FleetDatabase, signer: Signer): Promise<void> {
   const key = verifierKeyOf(signer);
-  await db
-    .insertInto('meta')
-    .values({ machine: '', name: 'fleet_key', value: key })
-    .onConflict((conflict) => conflict.doNothing())
-    .execute();
-  const row = await db
-    .selectFrom('meta')
-    .select('value')
-    .where('machine', '=', '')
-    .where('name', '=', 'fleet_key')
-    .executeTakeFirst();
+  const find = () =>
+    db.selectFrom('meta').select('value').where('machine', '=', '').where('name', '=', 'fleet_key').executeTakeFirst();
+  let row = await find();
+  if (row === undefined) {
+    await db
+      .insertInto('meta')
+      .values({ machine: '', name: 'fleet_key', value: key })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    row = await find();
+  }
   if (row?.value === key) return;
   throw new RecorderError(
     'config',

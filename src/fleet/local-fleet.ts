@@ -6,6 +6,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { dirname, join } from 'node:path';
@@ -16,7 +17,7 @@ import { systemClock } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
 import { verifierKeyOf } from '../signed-note.ts';
 import { type FleetConfig, readFleetConfig } from './config.ts';
-import { isUnreachable, openDatabase } from './database.ts';
+import { isUnreachable, openDatabase, whyUnreachable } from './database.ts';
 import { type Fleet, startFleet } from './fleet.ts';
 import { layoutOf, migrate } from './migrations.ts';
 
@@ -67,12 +68,20 @@ async function main(): Promise<void> {
   const config = readFleetConfig(env, ROOT);
   const log = pino({ level: config.logLevel, base: null });
   say(`Starting a fleet and ${MACHINES.length} recorders with their shippers: some 20 seconds.`);
-  await prepare(config);
-  const fleet = await startFleet(config, systemClock, log, { trustedBelow: STATE });
+  await prepare(config).catch(ofDatabase);
+  const fleet = await startFleet(config, systemClock, log, { trustedBelow: STATE }).catch(ofDatabase);
   const origin = `http://${fleet.address.host}:${fleet.address.port}`;
   const stopped = new Promise<void>((resolve) =>
     process.once('SIGTERM', () => resolve()).once('SIGINT', () => resolve()),
   );
+  process.on('SIGHUP', () => {
+    try {
+      fleet.reload();
+      say('The access file was read again.');
+    } catch (error) {
+      process.stderr.write(`The access file was refused, and what was in force stays: ${(error as Error).message}\n`);
+    }
+  });
   try {
     for (const machine of MACHINES) await startMachine(fleet, origin, machine);
     say(`Local fleet: the state is kept in ${STATE}`);
@@ -81,8 +90,10 @@ async function main(): Promise<void> {
     say('Ctrl-C ends it all; the next start goes on with it. What to try: src/fleet/README.md, "Try it".');
     await stopped;
   } finally {
-    for (const child of children) child.kill('SIGTERM');
-    await fleet.stop();
+    const ended = children.filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null);
+    const end = Promise.all(ended.map((child) => once(child, 'exit')));
+    for (const child of ended) child.kill('SIGTERM');
+    await Promise.all([end, fleet.stop()]);
   }
 }
 
@@ -230,8 +241,13 @@ function secretFile(path: string): string {
 /** Why it can't go on: in a line for what its reader can mend. */
 function reasonOf(error: unknown): string {
   const { message, stack } = error as Error;
-  if (isUnreachable(error)) return `the database is not reachable: ${message}; see FLEET_DATABASE_URL`;
   return error instanceof RecorderError ? message : (stack ?? String(error));
+}
+
+/** @throws the error, in a line where it says that the database can't be used */
+function ofDatabase(error: unknown): never {
+  if (!isUnreachable(error)) throw error;
+  throw new RecorderError('config', `${whyUnreachable(error)}: ${(error as Error).message}; see FLEET_DATABASE_URL`);
 }
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);

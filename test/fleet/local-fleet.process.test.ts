@@ -22,7 +22,7 @@ async function look(
     env: { PATH: process.env.PATH, FLEET_BIND: '127.0.0.1:0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const ended = once(child, 'exit');
+  const ended = once(child, 'close');
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
   try {
@@ -51,6 +51,7 @@ describe('npm run fleet', () => {
   after(() => postgres?.end());
 
   it('shows three machines on PGlite, and the same on an empty server that FLEET_DATABASE_URL names', async function () {
+    this.timeout(300_000);
     const directory = directories();
     for (const name of ['dist', 'policy']) symlinkSync(join(ROOT, name), join(directory, name));
     expect(await look(directory, {}, 'SIGKILL')).to.have.length(3);

@@ -296,8 +296,16 @@ async function selected(
 /** Incidents by the own names of their machines, each once: who names a machine may take the name that it is shown with. */
 async function ownNames(db: FleetDatabase, incidents: readonly Selected[]): Promise<readonly Selected[]> {
   const shown = [...new Set(incidents.map(({ machine }) => machine))];
-  const rows = await db.selectFrom('machines').select(['machine', 'name']).where('name', 'in', shown).execute();
-  const own = new Map(rows.map(({ machine, name }) => [name, machine]));
+  const rows = await db
+    .selectFrom('machines')
+    .select(['machine', 'name'])
+    .where((or) => or.or([or('machine', 'in', shown), or('name', 'in', shown)]))
+    .execute();
+  // Its own name comes first.
+  const own = new Map([
+    ...rows.map(({ machine, name }) => [name, machine] as const),
+    ...rows.map(({ machine }) => [machine, machine] as const),
+  ]);
   const named = incidents.map(({ machine, id }) => ({ machine: own.get(machine) ?? machine, id }));
   return [...new Map(named.map((one) => [keyOf(one), one])).values()];
 }

@@ -32,6 +32,7 @@ interface Named {
 export const isOfScope = (name: string): boolean => name === 'machine' || name === SITE || name.startsWith(LABEL);
 
 const ALLOWED = '(allowed: ';
+const NONE = '(there are none here)';
 const SCOPE_NAMES = ['machine', SITE, `${LABEL}NAME`];
 
 /** An error about an unknown parameter, whose list of known ones is the recorder's, with those that name machines. */
@@ -39,7 +40,8 @@ export function namingScope(error: unknown): unknown {
   if (!(error instanceof RecorderError) || !error.message.startsWith('unknown parameter ')) return error;
   const { code, message, fields } = error;
   const allowed = [...SCOPE_NAMES, ...(Array.isArray(fields.allowed) ? (fields.allowed as string[]) : [])];
-  const names = message.replace(ALLOWED, () => `${ALLOWED}${SCOPE_NAMES.join(', ')}, `);
+  const scope = `${ALLOWED}${SCOPE_NAMES.join(', ')}`;
+  const names = message.includes(NONE) ? message.replace(NONE, `${scope})`) : message.replace(ALLOWED, `${scope}, `);
   return new RecorderError(code, names, { cause: error, fields: { ...fields, allowed } });
 }
 

@@ -65,6 +65,11 @@ export interface Batch extends UnreadBatch {
   readonly formerly?: ReadonlySet<string>;
 }
 
+/** A history of the machine is not built yet, and that comes first. */
+class Unbuilt extends Error {
+  override readonly name = 'Unbuilt';
+}
+
 /** The log is that of another machine, unless that one was revoked: what that needs is not of this machine's transaction. */
 class OthersLog extends Error {
   override readonly name = 'OthersLog';
@@ -151,21 +156,21 @@ export class Ingest {
             const locked = await this.#lockMachine(tx, batch, ahead?.lines.length ?? MOST_LINES);
             wait = locked.wait;
             const result = await this.#storeIn(tx, batch, locked.audit_key_sealed, ahead, taken);
-            if (result === 'unbuilt') return undefined;
+            // Nothing of it counts, so that what comes again counts once.
+            if (result === 'unbuilt') throw new Unbuilt();
             divergence = result.divergence;
             return result.stored;
           });
         });
-        if (stored !== undefined) {
-          for (const [log, fold] of taken) this.#folds.put(batch.machine, log, fold);
-          if (divergence === undefined) return { ...stored, wait };
-          this.#options.onDiverged?.(batch.machine, divergence);
-          await this.#build(batch.machine, BUILD_WITHIN);
-          return { ...stored, wait };
-        }
-        if (!(await this.#build(batch.machine, BUILD_WITHIN))) throw new RecorderError('overloaded', BUILDING);
+        for (const [log, fold] of taken) this.#folds.put(batch.machine, log, fold);
+        if (divergence === undefined) return { ...stored, wait };
+        this.#options.onDiverged?.(batch.machine, divergence);
+        await this.#build(batch.machine, BUILD_WITHIN);
+        return { ...stored, wait };
       } catch (error) {
-        if (error instanceof OthersLog) batch = await this.#renamed(batch, error);
+        if (error instanceof Unbuilt) {
+          if (!(await this.#build(batch.machine, BUILD_WITHIN))) throw new RecorderError('overloaded', BUILDING);
+        } else if (error instanceof OthersLog) batch = await this.#renamed(batch, error);
         else if (!isLostRace(error) || attempt >= ATTEMPTS) throw error;
       }
     }
@@ -212,7 +217,6 @@ export class Ingest {
         progress(log, built, through);
       }
     }
-    await db.transaction().execute((tx) => settleCurrent(tx, machine));
   }
 
   /** Goes on with histories that are not built yet. @returns whether all are, within the time */
@@ -232,11 +236,10 @@ export class Ingest {
         built = await this.#buildSome(machine, log);
       }
     }
-    if (rows.length > 0) await db.transaction().execute((tx) => settleCurrent(tx, machine));
     return true;
   }
 
-  /** Folds some stored lines of a history. @returns how far it is built */
+  /** Folds some stored lines of a history; with the last of all, it is settled what lists show. @returns how far it is built */
   async #buildSome(machine: string, log: string): Promise<number> {
     const { db } = this.#options;
     let fold: HistoryFold | undefined;
@@ -257,6 +260,8 @@ export class Ingest {
         lines.map(({ line }) => readEntry(line)),
         rows.length === 1,
       );
+      const isLast = last.seq >= row.through && rows.every((one) => one === row || one.built >= one.through);
+      if (isLast) await settleCurrent(tx, machine);
       return last.seq;
     });
     if (fold !== undefined) this.#folds.put(machine, log, fold);

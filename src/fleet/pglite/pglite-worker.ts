@@ -24,7 +24,7 @@ const CHECKPOINT_AGAIN = 60_000;
 
 /**
  * With less room than this on the disk (bytes), nothing is changed any more: PostgreSQL ends when it can't write its log of
- * changes. It is enough for the largest transaction, and for a checkpoint.
+ * changes. It is enough for a batch and a checkpoint.
  */
 const LEAST_ROOM = 64 * MEBIBYTE;
 /** With this much room, changes are made again. */
@@ -136,7 +136,8 @@ port.postMessage('ready' satisfies FromThread);
 function lookForRoom(of: SyncedFolder): void {
   const isFull = troubles.full !== undefined;
   const least = isFull ? ENOUGH_ROOM : LEAST_ROOM;
-  if (roomOf(of) < least === isFull) return;
+  const lacksRoom = (): boolean => (roomOf(of) ?? least) < least;
+  if (roomOf(of) === undefined || lacksRoom() === isFull) return;
   if (isFull) {
     exchange(READ_AND_WRITE);
     say({ full: undefined });
@@ -144,21 +145,20 @@ function lookForRoom(of: SyncedFolder): void {
   }
   // It removes what is not needed any more of the log of changes.
   if (of.logged > 0) checkpoint(of);
-  if (roomOf(of) >= least) return;
+  if (!lacksRoom()) return;
   exchange(ONLY_READ);
   say({
     full: `the disk of the database has less than ${LEAST_ROOM / MEBIBYTE} MiB left: nothing is stored until it has ${ENOUGH_ROOM / MEBIBYTE} MiB`,
   });
 }
 
-/** How many bytes the disk has left; infinite where it can't be asked. */
-function roomOf({ folder: of }: SyncedFolder): number {
+/** How many bytes the disk has left; undefined where it can't be asked: what is wrong with the folder, PostgreSQL finds. */
+function roomOf({ folder: of }: SyncedFolder): number | undefined {
   try {
     const { bavail, bsize } = statfsSync(of);
     return bavail * bsize;
   } catch {
-    // Says nothing about room. What is wrong with the folder shows where PostgreSQL uses it.
-    return Number.POSITIVE_INFINITY;
+    return undefined;
   }
 }
 

@@ -50,13 +50,17 @@ export async function countLeft(tx: Transaction<FleetTables>, machine: string): 
     GROUP BY n.log, n.kind, n.name`.execute(tx);
 }
 
+/** Whether lists show a history: where there are several, they show one that is built again when it is whole. */
+const IS_SHOWN = sql`(l.built >= l.through
+  OR NOT EXISTS (SELECT 1 FROM logs o WHERE o.machine = l.machine AND o.log <> l.log))`;
+
 /**
  * The counts of the history that each machine goes on with, and of what lists show of those that it has left, as rows `s`.
  * @param condition on these rows
  */
 export const countsOfAll = (condition: RawBuilder<unknown>): RawBuilder<unknown> => sql`(
   SELECT s.machine, s.kind, s.name, s.count FROM stats s
-    JOIN logs l ON l.machine = s.machine AND l.log = s.log AND l.active WHERE ${condition}
+    JOIN logs l ON l.machine = s.machine AND l.log = s.log AND l.active AND ${IS_SHOWN} WHERE ${condition}
   UNION ALL
   SELECT s.machine, s.kind, s.name, s.count FROM left_counts s WHERE ${condition}) AS s`;
 

@@ -67,6 +67,8 @@ describe('who is bound to some machines', () => {
     expect(status).to.equal(400);
     expect(json.error).to.match(/^unknown parameter "ring" \(allowed: machine, site, label\.NAME, class, /);
     expect(json.allowed.slice(0, 4)).to.deep.equal(['machine', 'site', 'label.NAME', 'class']);
+    const alone = await get('containment?ring=a');
+    expect(alone.json.error).to.equal('unknown parameter "ring" (allowed: machine, site, label.NAME)');
   });
 
   it('does not read the metrics, which are about all machines', async () => {

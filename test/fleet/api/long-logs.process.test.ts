@@ -105,7 +105,15 @@ function longLogs(place: () => DatabasePlace): void {
     log.fill(400);
     await fleet.take('oven-1', log.lines);
     const times = log.lines.map((line) => Date.parse((JSON.parse(line) as { timestamp: string }).timestamp));
-    for (const since of [begun, times[50]!, times[99]!, times[99]! + 1, times[first + 10]!, times[300]! - 500, times.at(-1)!]) {
+    for (const since of [
+      begun,
+      times[50]!,
+      times[99]!,
+      times[99]! + 1,
+      times[first + 10]!,
+      times[300]! - 500,
+      times.at(-1)!,
+    ]) {
       const expected = times.findIndex((time) => time >= since) + 1;
       const { after } = (await read(`/incidents/changes?machine=oven-1&since=${new Date(since).toISOString()}`)) as {
         after: number;

@@ -147,6 +147,32 @@ onEachEngine('ingest', (engine) => {
     expect(await refusalOf(one.store(batchOf(log, last)))).to.include({ code: 'quota_exceeded' });
   });
 
+  it('goes on with a rebuild that was broken off, and settles and counts all once', async () => {
+    const { db, signer, ingest } = core;
+    const log = new MachineLog().fill(300);
+    const other = log.copyThrough(100).fill(300);
+    await ingest.store(batchOf(log, 1));
+    await ingest.store(batchOf(other, 1, other.through - 15));
+    const before = await readModels(core);
+    expect(before.left_counts).to.have.length.above(0);
+    // The other history, and what lists show, are still to be made.
+    const broken = ingest.rebuild(machine, () => {
+      throw new Error('ended');
+    });
+    expect(await broken.catch(String)).to.include('ended');
+    const quota = { entriesPerSecond: 1, bytesPerSecond: 1e9 };
+    const process = new Ingest({ db, clock: systemClock, signer, unseal: () => [AUDIT_KEY], quota });
+    const { stored, wait } = await process.store(batchOf(other, other.through - 14));
+    expect(stored).to.equal(15);
+    expect(wait, 'fifteen of twenty seconds are used').to.be.below(0);
+    const after = await readModels(core);
+    await ingest.rebuild(machine);
+    expect(await readModels(core)).to.deep.equal(after);
+    const shown = after.incidents!.map((row) => JSON.parse(row) as { id: string; current: boolean });
+    const ids = shown.filter(({ current }) => current).map(({ id }) => id);
+    expect(ids.toSorted()).to.deep.equal([...new Set(shown.map(({ id }) => id))].toSorted());
+  });
+
   it('takes the same batch twice, and one that overlaps', async () => {
     const log = new MachineLog().fill(300);
     await core.ingest.store(batchOf(log, 1, 200));
