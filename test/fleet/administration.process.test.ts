@@ -9,7 +9,8 @@ import { FLEET } from '../support/programs.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 import { SmallFleet } from './support/small-fleet.ts';
 
-describe('the commands of a fleet on PGlite', () => {
+describe('the commands of a fleet on PGlite', function () {
+  this.timeout(300_000);
   const directories = temporaryDirectories();
   let home: string;
   let fleet: SmallFleet | undefined;
