@@ -285,9 +285,23 @@ export class FleetUnderFault {
       await until(async () => (await this.stored(machine.name)) === machine.lines.length + besides);
       await machine.killShippers();
       const { lines } = machine;
-      if ((await this.stored(machine.name)) === lines.length + besides) return lines;
+      if ((await this.stored(machine.name)) === lines.length + besides) {
+        await until(() => this.#isBuilt(machine.name));
+        return lines;
+      }
       machine.ship();
     }
+  }
+
+  /** Whether the read models hold all that is stored of a machine: after a divergence, they come a little later. */
+  async #isBuilt(machine: string): Promise<boolean> {
+    const unbuilt = await this.core.db
+      .selectFrom('logs')
+      .select('log')
+      .where('machine', '=', machine)
+      .whereRef('built', '<', 'through')
+      .execute();
+    return unbuilt.length === 0;
   }
 
   /** The alarms about a machine. */
