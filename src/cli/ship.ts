@@ -183,7 +183,8 @@ async function enrolHere(options: Options, place: Place, signal: AbortSignal): P
     '',
     'systemctl reload secure-ai-incident-recorder',
     `install -D -m 0644 ${directory}/shipper.conf /etc/systemd/system/${unit}.d/fleet.conf`,
-    `systemctl daemon-reload && systemctl enable --now ${unit}`,
+    // It may run, under another name.
+    `systemctl daemon-reload && systemctl enable ${unit} && systemctl restart ${unit}`,
   ]);
 }
 

@@ -2,6 +2,7 @@
 import { basename } from 'node:path';
 import { expect } from 'chai';
 import { needs } from '../faults/support/needs.ts';
+import { codeBlocks, readmeText } from '../support/readme.ts';
 import { SHIPPER } from '../systemd/support/unit-file.ts';
 import { bootedMachine, type Machine } from './support/machine.ts';
 import { LOG, makePackage, ownDirectory, Recorder } from './support/recorder.ts';
@@ -9,6 +10,8 @@ import { LOG, makePackage, ownDirectory, Recorder } from './support/recorder.ts'
 const FLEET = 'incident-fleet.service';
 const OWN = '/etc/secure-ai/incident-shipper';
 const ACCESS = '/etc/secure-ai/policy/incident-access.yaml';
+const KEY = '/etc/secure-ai/incident-recorder/audit-hmac-key';
+const IS_OTHERS = 'THE FLEET KNOWS THIS LOG AS THAT OF ANOTHER MACHINE';
 const URL = 'http://127.0.0.1:8520';
 
 describe('a machine and its fleet', () => {
@@ -18,10 +21,44 @@ describe('a machine and its fleet', () => {
   let recorder: Recorder;
   let unpacked: string;
 
-  /** How far the fleet has the log, as people ask: the machine's own requests are signed. */
-  const asksHowFar = `sed 's/^/Authorization: Bearer /' /etc/incident-fleet/token | curl -sf -H @- ${URL}/api/v1/machines/web-1`;
-  const arrives = (): Promise<void> => machine.wait(`${asksHowFar} | grep -q "\\"held\\":$(wc -l < ${LOG}),"`);
+  /** What the fleet shows of a machine, as people ask: the machine's own requests are signed. */
+  const asksAbout = (name: string): string =>
+    `sed 's/^/Authorization: Bearer /' /etc/incident-fleet/token | curl -sf -H @- ${URL}/api/v1/machines/${name}`;
+  const arrives = (name = 'web-1'): Promise<void> =>
+    machine.wait(`${asksAbout(name)} | grep -q "\\"held\\":$(wc -l < ${LOG}),"`);
   const serves = (): Promise<void> => machine.wait(`curl -sf -m 10 ${URL}/health`);
+
+  const shipOnce = (name: string): number | null =>
+    machine.try(`incident-recorder ship --once --fleet ${URL} --machine ${name}`).status;
+
+  /** Gives what looks for a pattern in what the shipper writes from now on. */
+  function journalFromNow(): (pattern: string) => string {
+    const [, cursor = ''] = /^-- cursor: (.*)$/m.exec(machine.run('journalctl --lines=0 --show-cursor'))!;
+    return (pattern) => `journalctl --unit=${SHIPPER} --output=cat --after-cursor='${cursor}' | grep -q '${pattern}'`;
+  }
+
+  /** Enrols this machine with its audit key, and does what that says. */
+  async function enrol(name: string, command: 'enrol' | 'rotate' = 'enrol'): Promise<void> {
+    const secret = machine.run(`incident-fleet ${command} ${name}`).split('\n').at(-1)!;
+    const said = machine.run(
+      `echo '${secret}' | incident-recorder ship --enrol --fleet ${URL} --machine ${name} --with-audit-key`,
+    );
+    const [, added = '', after = ''] = /add:\n\n([\s\S]*?)\n\nThen:\n\n([\s\S]*)$/.exec(said) ?? [];
+    const [reload, ...start] = after.split('\n');
+    putAccess(added);
+    machine.run(reload!);
+    // systemctl does not wait until it is reloaded.
+    await machine.wait(`sed 's/^/Authorization: Bearer /' ${OWN}/recorder-token |
+      curl -sf -H @- http://127.0.0.1:8515/api/v1/access/me | grep -q incident-shipper`);
+    machine.run(start.join('\n'));
+  }
+
+  function putAccess(added: string): void {
+    machine.put('/root/access.yaml', {
+      text: `version: 1\nservice_token:\n  roles: [reader, reporter, operator]\n  sources: any\n  classes: any\n${added}\n`,
+    });
+    machine.run(`install -m 0640 -g incident-recorder access.yaml ${ACCESS}`);
+  }
 
   before(async () => {
     machine = booted();
@@ -56,12 +93,9 @@ describe('a machine and its fleet', () => {
     await serves();
     const said = machine.run(`echo '${secret}' | incident-recorder ship --enrol --fleet ${URL} --machine web-1`);
     const [, added = ''] = /add:\n\n([\s\S]*?)\n\nThen/.exec(said) ?? [];
-    machine.put('/root/access.yaml', {
-      text: `version: 1\nservice_token:\n  roles: [reader, reporter, operator]\n  sources: any\n  classes: any\n${added}\n`,
-    });
+    putAccess(added);
     machine.run(
-      `install -m 0640 -g incident-recorder access.yaml ${ACCESS}
-      systemctl restart secure-ai-incident-recorder
+      `systemctl restart secure-ai-incident-recorder
       install -D -m 0644 ${OWN}/shipper.conf /etc/systemd/system/${SHIPPER}.d/fleet.conf
       systemctl daemon-reload; systemctl enable --now ${SHIPPER}`,
     );
@@ -100,11 +134,50 @@ describe('a machine and its fleet', () => {
     await arrives();
   });
 
+  it('a copy of the machine under another name is refused, and has its own log by the commands of the README', async () => {
+    const files = [KEY, ...['machine-key.pem', 'fleet-token', 'recorder-token'].map((file) => `${OWN}/${file}`)];
+    const digests = (): string[] => machine.run(`sha256sum ${files.join(' ')}`).split('\n');
+    const copied = digests();
+    const about = (name: string) => JSON.parse(machine.run(asksAbout(name)));
+    const { log } = about('web-1');
+    const since = journalFromNow();
+    await enrol('web-2');
+    await machine.wait(since(IS_OTHERS));
+    expect(shipOnce('web-2')).to.equal(1);
+    await machine.wait(`${asksAbout('web-2')} | grep -q '"behind":[1-9]'`);
+    expect(about('web-2')).to.include({ log: null, held: 0 });
+
+    const [, section = ''] = readmeText('src/ship/README.md').split(/^## A cloned machine$/m);
+    machine.run(`set -e\n${codeBlocks(section)[0]!.text}`);
+    await recorder.serves();
+    await enrol('web-2', 'rotate');
+    await machine.wait(`grep -q '"event":"log.anchored"' ${LOG}`);
+    await arrives('web-2');
+    expect(shipOnce('web-2')).to.equal(0);
+    expect(digests().filter((digest) => copied.includes(digest))).to.deep.equal([]);
+    expect(about('web-2')).to.include({
+      log: recorder.get('/health').audit.log_id,
+      hashes: 'verified',
+      diverged: null,
+    });
+    expect(about('web-1')).to.include({ log, diverged: null });
+  });
+
+  it('a machine that has another name now goes on with its log once the old name is revoked', async () => {
+    const since = journalFromNow();
+    await enrol('web-3');
+    await machine.wait(since(IS_OTHERS));
+    machine.run('incident-fleet revoke web-2');
+    await arrives('web-3');
+    expect(shipOnce('web-3')).to.equal(0);
+  });
+
   it('a machine that was revoked is refused, and says so', async () => {
-    machine.run('incident-fleet revoke web-1');
+    const since = journalFromNow();
+    machine.run('incident-fleet revoke web-3');
     await serves();
     recorder.report('not for the fleet');
-    await machine.wait(`journalctl --unit=${SHIPPER} --output=cat | grep -q '"status":40[13]'`);
+    await machine.wait(since('"status":40[13]'));
   });
 
   it('is upgraded and removed, and its data stays', async () => {
