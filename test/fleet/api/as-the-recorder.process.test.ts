@@ -225,7 +225,9 @@ function asTheRecorder(place: () => DatabasePlace, isWalked = false): void {
   /** A refusal without the parameters that only the fleet has. */
   const withoutScope = (refusal: { readonly error: string; readonly allowed?: readonly string[] }): object => ({
     ...refusal,
-    error: refusal.error.replace('machine, site, label.NAME, ', ''),
+    error: refusal.error
+      .replace('machine, site, label.NAME, ', '')
+      .replace('(allowed: machine, site, label.NAME)', '(there are none here)'),
     ...(refusal.allowed && { allowed: refusal.allowed.filter((name) => !/^(machine|site|label\.NAME)$/.test(name)) }),
   });
 
