@@ -82,8 +82,7 @@ describe('a feed of a webhook', () => {
     const seqs: number[] = [];
     for (let n = 0; n < count; n++) {
       const { id } = (await recording.recorder.report(report)).incident;
-      // The feed may have written an entry of its own behind it.
-      seqs.push(entries().findLast((entry) => isAboutIncident(entry) && entry.data.incident === id)!.data.seq);
+      seqs.push(entryOf(id));
     }
     notifier.wake();
     return seqs;
@@ -99,6 +98,10 @@ describe('a feed of a webhook', () => {
   const parkedOnRecord = (): readonly ParkedEntry[] =>
     recording.projections.current().takenBy(nameOf(webhook.url))?.parked ?? [];
   const skips = () => entries().flatMap((entry) => (entry.event === 'webhook.skipped' ? [entry.data] : []));
+
+  /** The newest entry about an incident: the feed may have written one of its own behind it. */
+  const entryOf = (id: string): number =>
+    entries().findLast((entry) => isAboutIncident(entry) && entry.data.incident === id)!.data.seq;
 
   /** Looks until it is so, and wakes the feeds meanwhile, as the service does every second. */
   const soon = (isSo: () => boolean): Promise<void> =>
@@ -287,7 +290,7 @@ describe('a feed of a webhook', () => {
     let last = 0;
     while (log.sealed.length < 2) {
       const { id } = (await recorder.report({ ...report, evidence })).incident;
-      last = log.status.entries;
+      last = entryOf(id);
       await recorder.perform('resolve', { id });
     }
     notifier.wake();
