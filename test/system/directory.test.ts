@@ -32,8 +32,8 @@ describe("the log's directory, while the unit runs and reports go on", () => {
     ['the log is removed', `rm ${LOG}`, 'log_removed'],
     ['the log is renamed', `mv ${LOG} ${LOG}.1`, 'log_removed'],
     ['the log is replaced', `cp -p ${LOG} ${LOG}.2; mv ${LOG}.2 ${LOG}`, 'log_replaced'],
-    ['a link takes its place', `mv ${LOG} ${LOG}.3; ln -s ${LOG}.3 ${LOG}`, 'log_replaced'],
     // At once: the recorder would put the file back in between.
+    ['a link takes its place', `ln -s ${LOG}.3 ${LOG}.3; mv -T --exchange ${LOG}.3 ${LOG}`, 'log_replaced'],
     [
       'a directory takes its place',
       `mkdir ${LOG}.6; touch ${LOG}.6/in-the-way; mv -T --exchange ${LOG}.6 ${LOG}; rm ${LOG}.6`,
@@ -44,7 +44,7 @@ describe("the log's directory, while the unit runs and reports go on", () => {
     ['its checkpoint is removed', `rm ${LOG}.checkpoint`, 'checkpoint_removed'],
     [
       'its checkpoint is a link',
-      `mv ${LOG}.checkpoint ${LOG}.5; ln -s ${LOG}.5 ${LOG}.checkpoint`,
+      `ln -s ${LOG}.5 ${LOG}.5; mv -T --exchange ${LOG}.5 ${LOG}.checkpoint`,
       'checkpoint_replaced',
     ],
     ['it is cut', `cp -p ${LOG} /root/copy.jsonl; truncate -s 0 ${LOG}`, 'entries_lost'],
