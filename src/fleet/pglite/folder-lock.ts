@@ -13,15 +13,15 @@ import { isStillThere, ownMark } from '../../process-mark.ts';
  * Keeps other processes from a folder of PGlite, which would ruin it.
  * @public for tests, which need several processes
  * @returns what ends that
- * @throws RecorderError `config` when a living process has it, or what is there is no lock
+ * @throws RecorderError `config` when a living process has it, what is there is no lock, or the disk is full
  */
 export async function lockFolder(folder: string): Promise<() => void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const path = `${folder}.lock`;
   const own = `${path}.${process.pid}-${randomBytes(4).toString('hex')}`;
-  // A lock is there with its holder at once: an empty one would look like what a dead process has left.
-  await writeFile(own, await ownMark(), { flag: 'wx', mode: 0o600 });
   try {
+    // A lock is there with its holder at once: an empty one would look like what a dead process has left.
+    await writeFile(own, await ownMark(), { flag: 'wx', mode: 0o600 });
     while (!(await isLinked(own, path))) {
       const holder = await holderOf(path);
       if (holder !== undefined && (await isHeldBy(holder))) {
@@ -31,6 +31,9 @@ export async function lockFolder(folder: string): Promise<() => void> {
       await removeDead(path, own);
     }
     return () => rmSync(path, { force: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    throw new RecorderError('config', `${path} can't be written: no space left on the disk`, { cause: error });
   } finally {
     rmSync(own, { force: true });
   }
