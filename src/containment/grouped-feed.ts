@@ -291,11 +291,11 @@ export class GroupedFeed implements Feed {
     const now = clock.now();
     if (!passes(this.#webhook, incident) || reads.isSilenced(incident, now)) return;
     // The silence may be over since: then the reminders tell what is still open, and nothing else of that time.
-    const written = { seq: line.seq, at: Date.parse(notice.timestamp) };
-    if (wasSilenced(incident, current().allSilences(), written)) return;
+    const at = Date.parse(notice.timestamp);
+    if (wasSilenced(incident, current().allSilences(), { seq: line.seq, at })) return;
     const key = this.#keyOf(incident);
     if (line.seq <= (this.#told.get(key)?.seq ?? 0)) return;
-    const since = Math.min(Date.parse(notice.timestamp), now);
+    const since = Math.min(at, now);
     const group = this.#waiting.get(key) ?? newGroup(line.seq, since);
     this.#waiting.set(key, group);
     add(group, line.seq, id, kind);

@@ -47,7 +47,7 @@ const ALONE = ['serve', 'migrate', 'pubkey', 'schema'];
 
 class UsageError extends Error {}
 
-/** What a person is told besides: a script reads the output alone. */
+/** What a person reads besides: a script reads the output alone. */
 const notice = (text: string): void => void process.stderr.write(`${text}\n`);
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 

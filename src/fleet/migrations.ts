@@ -16,6 +16,16 @@ interface Migration {
 /** What lists filter by and show: indexes of whole orders hold it, so that thousands are looked at in a few hundred pages. */
 const LISTED = `log, number, state, source, assignee, containment, attention, snoozed_until, resolution, bytes`;
 
+/** A table of what is counted of a history, by kind and name. */
+const countsTable = (name: 'stats' | 'left_counts'): string => `CREATE TABLE IF NOT EXISTS ${name} (
+    machine text COLLATE "C" NOT NULL,
+    log text COLLATE "C" NOT NULL,
+    kind text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    count bigint NOT NULL,
+    PRIMARY KEY (machine, log, kind, name)
+  )`;
+
 /** Machines, their logs, and what is made of these. */
 const OF_MACHINES: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS machines (
@@ -210,23 +220,9 @@ const OF_MACHINES: readonly string[] = [
     PRIMARY KEY (machine, log, hour, class, what, step)
   )`,
   'CREATE INDEX IF NOT EXISTS hours_by_hour ON hours (hour) INCLUDE (machine, log, what, step, count)',
-  `CREATE TABLE IF NOT EXISTS stats (
-    machine text COLLATE "C" NOT NULL,
-    log text COLLATE "C" NOT NULL,
-    kind text COLLATE "C" NOT NULL,
-    name text COLLATE "C" NOT NULL,
-    count bigint NOT NULL,
-    PRIMARY KEY (machine, log, kind, name)
-  )`,
+  countsTable('stats'),
   // The same of histories that a machine has left, as far as lists show them.
-  `CREATE TABLE IF NOT EXISTS left_counts (
-    machine text COLLATE "C" NOT NULL,
-    log text COLLATE "C" NOT NULL,
-    kind text COLLATE "C" NOT NULL,
-    name text COLLATE "C" NOT NULL,
-    count bigint NOT NULL,
-    PRIMARY KEY (machine, log, kind, name)
-  )`,
+  countsTable('left_counts'),
   `CREATE TABLE IF NOT EXISTS silences (
     machine text COLLATE "C" NOT NULL,
     log text COLLATE "C" NOT NULL,

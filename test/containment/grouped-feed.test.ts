@@ -109,7 +109,7 @@ describe('a webhook for Slack', () => {
     expect(noticing.bodies).to.have.length(1);
   });
 
-  it('is told of the time of a silence, when it reads that later, only what is still open', async () => {
+  it('gets of the time of a silence, when it reads that later, only what is still open', async () => {
     await open({ group_wait: 0, group_interval: 0 });
     const { log, projections, clock } = noticing.recording;
     noticing.isSilenced = (incident, at) => isSilenced(incident, projections.current().silences(at), at);

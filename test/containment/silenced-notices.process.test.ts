@@ -81,7 +81,7 @@ describe('a silenced incident', () => {
     expect((await first.post('/api/v1/silences', silence)).status).to.equal(201);
     const noisy = (await first.report({ source: 'noisy', severity: 'low' })).json.id;
     await gets('entry', noisy);
-    // What comes behind it is told when it was passed over.
+    // What comes behind it is sent once it was passed over.
     const plain = (await first.report({ source: 'plain', severity: 'low' })).json.id;
     for (const receiver of notifying) await gets(receiver, plain);
     await first.stop();

@@ -42,7 +42,7 @@ import {
   type LogExtent,
   type LogName,
   OVERLAP,
-  placeTime,
+  timeOfNewPlace,
   readStreamPlace,
   storedBefore,
   type StreamPlace,
@@ -250,7 +250,7 @@ const ofReader = ({ machines }: Pick<Reading, 'machines'>) =>
 
 /** Where an answer ends: now. It says nothing of machines that the reader does not see: not how many there are. */
 async function endOf(db: FleetDatabase, reading: Reading, from: StreamPlace): Promise<StreamPlace> {
-  const at = await placeTime(db);
+  const at = await timeOfNewPlace(db);
   const { rows } = await sql<LogName & { readonly through: number }>`
     SELECT l.machine, l.log, l.through FROM logs l
     WHERE l.advanced_at >= ${time(at - OVERLAP)} ${ofReader(reading)} LIMIT ${sql.lit(MOST_AT_END + 1)}`.execute(db);

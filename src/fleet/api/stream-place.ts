@@ -54,7 +54,7 @@ export function readStreamPlace(text: string, message = 'Last-Event-ID must be t
  * visible with the times of then. An engine whose `pg_stat_activity` is empty says now.
  * @returns milliseconds since the epoch. Read it before the logs
  */
-export async function placeTime(db: FleetDatabase): Promise<number> {
+export async function timeOfNewPlace(db: FleetDatabase): Promise<number> {
   const { rows } = await sql<{ at: Date }>`
     SELECT least(clock_timestamp(), min(xact_start)) AS at FROM pg_stat_activity
     WHERE datname = current_database() AND backend_xid IS NOT NULL

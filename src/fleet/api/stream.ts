@@ -26,7 +26,7 @@ import { parameters } from './one-incident.ts';
 import { anyText, time } from './list-filter.ts';
 import { type Reading, readingIn, stillReads } from './reading.ts';
 import { scopeOf } from './scope.ts';
-import { keyOf, OVERLAP, placeTime, readStreamPlace, type StreamPlace, writeStreamPlace } from './stream-place.ts';
+import { keyOf, OVERLAP, timeOfNewPlace, readStreamPlace, type StreamPlace, writeStreamPlace } from './stream-place.ts';
 
 const POLL_EVERY = SECOND / 4;
 const BEAT_EVERY = 15 * SECOND;
@@ -182,7 +182,7 @@ export class FleetStreams {
   /** Reads what is new, and sends it to all readers. */
   async #poll(): Promise<void> {
     try {
-      const now = await placeTime(this.#db);
+      const now = await timeOfNewPlace(this.#db);
       const isFirst = this.#looked === undefined;
       const advanced = await sql<Advanced>`
         SELECT machine, log, through, advanced_at FROM logs

@@ -136,8 +136,8 @@ port.postMessage('ready' satisfies FromThread);
 function lookForRoom(of: SyncedFolder): void {
   const isFull = troubles.full !== undefined;
   const least = isFull ? ENOUGH_ROOM : LEAST_ROOM;
-  const lacksRoom = (): boolean => (roomOf(of) ?? least) < least;
-  if (roomOf(of) === undefined || lacksRoom() === isFull) return;
+  const room = roomOf(of);
+  if (room === undefined || room < least === isFull) return;
   if (isFull) {
     exchange(READ_AND_WRITE);
     say({ full: undefined });
@@ -145,7 +145,7 @@ function lookForRoom(of: SyncedFolder): void {
   }
   // It removes what is not needed any more of the log of changes.
   if (of.logged > 0) checkpoint(of);
-  if (!lacksRoom()) return;
+  if ((roomOf(of) ?? least) >= least) return;
   exchange(ONLY_READ);
   say({
     full: `the disk of the database has less than ${LEAST_ROOM / MEBIBYTE} MiB left: nothing is stored until it has ${ENOUGH_ROOM / MEBIBYTE} MiB`,
